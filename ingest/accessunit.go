@@ -1,0 +1,45 @@
+package ingest
+
+import "time"
+
+// Codec is a video codec that the gateway carries.
+type Codec uint8
+
+// The codecs, by their ITU-T names.
+const (
+	H264 Codec = iota + 1 // ITU-T H.264
+	H265                  // ITU-T H.265
+)
+
+// String returns the field's usual name, "H264" or "H265".
+func (c Codec) String() string {
+	switch c {
+	case H264:
+		return "H264"
+	case H265:
+		return "H265"
+	}
+	return "unknown"
+}
+
+// AccessUnit is one coded picture: the NAL units between two access unit
+// boundaries (ITU-T H.264 §7.4.1.2.3, H.265 §7.4.2.4.4). The receiver owns it
+// and everything it points to; a Source never touches it again.
+type AccessUnit struct {
+	Camera   CameraID
+	Codec    Codec
+	PTS      time.Duration // media clock, monotonic within one session, origin arbitrary
+	Received time.Time     // when its last byte was received, with monotonic reading
+	Key      bool          // decoding can start here: IDR (H.264) or IRAP (H.265), parameter sets included
+	Lost     bool          // something before or inside this unit was lost since the previous one
+	NALUs    [][]byte      // without start codes or length prefixes; never empty
+}
+
+// Size returns the bytes of all NAL units.
+func (a *AccessUnit) Size() int {
+	n := 0
+	for _, u := range a.NALUs {
+		n += len(u)
+	}
+	return n
+}

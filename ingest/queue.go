@@ -1,0 +1,145 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// ErrQueueClosed is what Pop answers after Close.
+var ErrQueueClosed = errors.New("queue closed")
+
+// Queue carries the access units of one camera from its worker to its
+// analyser. It is bounded by units and by bytes. When it is full the oldest
+// units go, up to the next key frame, because a decoder can start nowhere else
+// and because the newest picture is worth the most; when no key frame is
+// waiting, everything goes and what follows is refused until one comes. The
+// first unit after a gap is therefore always Key and is marked Lost.
+//
+// One goroutine pushes, one pops. Len and Close may be called from any.
+type Queue struct {
+	maxUnits int
+	maxBytes int
+
+	mu     sync.Mutex
+	units  []AccessUnit // oldest first
+	bytes  int
+	gap    bool // dropped up to here: wait for a key frame, mark it Lost
+	closed bool
+
+	ready chan struct{} // holds one token when Pop has something to look at
+}
+
+// NewQueue makes a queue of at most capacityUnits access units (at least 1) and
+// maxBytes bytes of NAL units; 0 or less means 128 units, 16 MiB.
+func NewQueue(capacityUnits, maxBytes int) *Queue {
+	if capacityUnits <= 0 {
+		capacityUnits = 128
+	}
+	if maxBytes <= 0 {
+		maxBytes = 16 << 20
+	}
+	return &Queue{maxUnits: capacityUnits, maxBytes: maxBytes, ready: make(chan struct{}, 1)}
+}
+
+// Push appends a unit and returns how many units were dropped for it, the new
+// one counted if it had to go itself. It never blocks. After Close it drops.
+func (q *Queue) Push(u AccessUnit) (dropped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 1
+	}
+	if q.gap && !u.Key {
+		return 1
+	}
+	size := u.Size()
+	for len(q.units) > 0 && (len(q.units) >= q.maxUnits || q.bytes+size > q.maxBytes) {
+		dropped += q.dropToKey()
+	}
+	// The gap may have been made just now, and a unit larger than the whole
+	// queue fits nowhere.
+	if (q.gap && !u.Key) || size > q.maxBytes {
+		q.gap = true
+		return dropped + 1
+	}
+	if q.gap {
+		u.Lost, q.gap = true, false
+	}
+	q.units = append(q.units, u)
+	q.bytes += size
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+	return dropped
+}
+
+// dropToKey drops the oldest unit and all up to the next key frame, which it
+// marks Lost; without one it empties the queue and opens a gap.
+func (q *Queue) dropToKey() int {
+	n := 1
+	for n < len(q.units) && !q.units[n].Key {
+		n++
+	}
+	for i := range n {
+		q.bytes -= q.units[i].Size()
+		q.units[i] = AccessUnit{} // let the bytes go
+	}
+	q.units = q.units[n:]
+	if len(q.units) == 0 {
+		q.gap = true
+	} else {
+		q.units[0].Lost = true
+	}
+	return n
+}
+
+// Pop takes the oldest unit and waits for one when there is none. It returns
+// ctx.Err() when ctx is done first, and ErrQueueClosed after Close.
+func (q *Queue) Pop(ctx context.Context) (AccessUnit, error) {
+	for {
+		if u, ok, err := q.take(); ok || err != nil {
+			return u, err
+		}
+		select {
+		case <-ctx.Done():
+			return AccessUnit{}, ctx.Err()
+		case <-q.ready:
+		}
+	}
+}
+
+func (q *Queue) take() (AccessUnit, bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return AccessUnit{}, false, ErrQueueClosed
+	}
+	if len(q.units) == 0 {
+		return AccessUnit{}, false, nil
+	}
+	u := q.units[0]
+	q.units[0] = AccessUnit{}
+	q.units = q.units[1:]
+	q.bytes -= u.Size()
+	return u, true, nil
+}
+
+// Len returns how many units wait.
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.units)
+}
+
+// Close drops what waits and makes Pop return ErrQueueClosed.
+func (q *Queue) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed, q.units, q.bytes = true, nil, 0
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}

@@ -158,7 +158,8 @@ type Observation struct {
 	Skipped    Skip          // not SkipNone: nothing below was measured, and why
 	Motion     Motion
 	Detected   bool         // the object detector looked at this instant
-	Detections []Detection  // allowed classes only, after non-maximum suppression
-	Tracks     []Track      // live tracks after this instant
+	Detections []Detection  // allowed classes only, after non-maximum suppression, with a score from 0.15: rules look at Tracks
+	Masked     []Detection  // found with their middle in a privacy mask: a stored picture pixelates them, nothing else may use them
+	Tracks     []Track      // live tracks as of the latest instant in which the detector looked; Seen == At for those that it found in this one
 	Picture    *image.YCbCr // the decoded picture, 4:2:0; valid only until the receiver returns; nil when skipped
 }

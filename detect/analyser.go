@@ -1,0 +1,384 @@
+package detect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/sharpeyes/sharpeyes/configs"
+	"github.com/sharpeyes/sharpeyes/ingest"
+)
+
+// What the analyser does when the camera's settings say nothing, and what no
+// setting changes.
+const (
+	analyseFPS   = 8
+	detectFPS    = 2
+	frozenFor    = 30 * time.Second
+	holdMotion   = 2 * time.Second         // the detector goes on looking after the last motion
+	recallMotion = 1500 * time.Millisecond // a track may start where something moved this recently
+	idleSample   = 2 * time.Second         // the detector looks this often while only tracks live
+	sceneGap     = time.Minute             // after a longer pause the scene is learned anew
+	minScore     = 0.15                    // what the detector is asked for: people to pixelate, tracks to continue
+	birthScore   = 0.4                     // what starts a track when no rule says less
+	minSide      = 64
+	maxSide      = 8192
+)
+
+// AnalyserOptions are what one camera's analyser works with.
+type AnalyserOptions struct {
+	Camera     configs.Camera                      // with effective settings; zero settings mean 8 motion and 2 detector instants a second, 30 s for frozen
+	NewDecoder func(ingest.Codec) (Decoder, error) // makes a decoder for the codec; called again when the codec changes
+	Motion     MotionFinder                        // default: NewCellMotion with the camera's masks
+	Detector   *Shared                             // default none: motion only
+	Emit       func(Observation)                   // takes each observation, in order, on the analyser's goroutine; what it keeps of Picture it copies
+	Picture    func(ingest.Value, ingest.Reason)   // takes each change of the picture fact; default none
+	Metrics    *Metrics                            // default: not registered
+	Log        *slog.Logger                        // default: discards
+}
+
+// Analyser turns the access units of one camera into observations. It decodes
+// each of them (a picture depends on those before it), looks for motion some
+// times a second, asks the shared detector only while something moves or a track
+// lives, and says of each instant that it could not analyse why. A camera whose
+// legal basis is not known is not analysed at all: its key units are decoded for
+// the picture fact and nothing else.
+type Analyser struct {
+	opt     AnalyserOptions
+	id      ingest.CameraID
+	lawful  bool
+	masks   []Polygon
+	metrics *cameraMetrics
+	tracker *Tracker
+	birth   float64
+
+	decoder      Decoder
+	codec        ingest.Codec
+	health       pictureHealth
+	detectorDown bool // said in the log
+
+	needKey     bool
+	nextInstant time.Time
+	lastInstant time.Time
+	lastSkip    time.Time
+	lastAsked   time.Time
+	lastMotion  time.Time
+	moved       []movedBox
+	tracks      []Track
+}
+
+// movedBox is where something moved, and when.
+type movedBox struct {
+	at  time.Time
+	box Box
+}
+
+// NewAnalyser checks the options. It starts nothing.
+func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
+	if opt.NewDecoder == nil || opt.Emit == nil {
+		return nil, errors.New("camera " + opt.Camera.ID + ": analyser needs a decoder and a receiver of observations")
+	}
+	masks := NewPolygons(opt.Camera.Masks)
+	if opt.Motion == nil {
+		opt.Motion = NewCellMotion(opt.Camera.Motion, masks)
+	}
+	if opt.Metrics == nil {
+		opt.Metrics = NewMetrics(nil)
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Picture == nil {
+		opt.Picture = func(ingest.Value, ingest.Reason) {}
+	}
+	s := &opt.Camera.Settings
+	if s.AnalyseFPS <= 0 {
+		s.AnalyseFPS = analyseFPS
+	}
+	if s.DetectFPS <= 0 {
+		s.DetectFPS = detectFPS
+	}
+	if s.FrozenFor <= 0 {
+		s.FrozenFor = configs.Duration(frozenFor)
+	}
+	id := ingest.CameraID(opt.Camera.ID)
+	birth := trackBirth(opt.Camera.Rules)
+	return &Analyser{
+		opt: opt, id: id, masks: masks, metrics: opt.Metrics.forCamera(id), birth: birth, tracker: NewTracker(birth),
+		lawful:  lawful(opt.Camera.LegalBasis),
+		health:  pictureHealth{frozenFor: s.FrozenFor.Std(), tell: opt.Picture},
+		needKey: true,
+	}, nil
+}
+
+// lawful says whether a camera with this basis of Order 799 may be analysed.
+// Only the bases for public places are in the list: anything new, misspelt or
+// empty is not.
+func lawful(basis string) bool {
+	switch basis {
+	case "A7.1", "A7.2", "A9":
+		return true
+	}
+	return false
+}
+
+// trackBirth is the lowest score that any rule of the camera cares for.
+func trackBirth(rules []configs.Rule) float64 {
+	low := float64(birthScore)
+	for _, r := range rules {
+		if r.MinScore > 0 {
+			low = min(low, r.MinScore)
+		}
+	}
+	return max(low, minScore)
+}
+
+// Run analyses what the queue gives until ctx is done or the queue is closed,
+// then frees the decoder. It may block for one decode, for the shared detector's
+// patience and one inference, and for as long as Emit does. It runs once.
+func (a *Analyser) Run(ctx context.Context, q *ingest.Queue) {
+	defer a.close()
+	for {
+		au, err := q.Pop(ctx)
+		if err != nil {
+			return
+		}
+		a.unit(ctx, au)
+	}
+}
+
+func (a *Analyser) close() {
+	if a.decoder != nil {
+		a.decoder.Close()
+		a.decoder = nil
+	}
+}
+
+// unit takes one access unit through all stages.
+func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
+	if !a.accept(au) {
+		return
+	}
+	frame, err := a.decode(au)
+	if err != nil {
+		a.needKey = true
+		a.health.undecodable(au.Received, err)
+		a.opt.Log.Debug("access unit refused by the decoder", "camera", a.id, "error", err)
+		a.skip(au, SkipDecode)
+		return
+	}
+	if frame == nil {
+		return
+	}
+	a.metrics.decoded.Inc()
+	if !sizeSupported(frame) {
+		a.health.set(ingest.No, ingest.ReasonUnsupportedSize)
+		return
+	}
+	if !a.lawful {
+		a.health.alive(au.Received, frame.Luma.Pix)
+		return
+	}
+	if a.due(au.Received) {
+		a.health.alive(au.Received, frame.Luma.Pix)
+		a.analyse(ctx, au, frame)
+	}
+}
+
+// accept says whether the unit can be decoded, and keeps the books on what was
+// lost. A key unit marked lost is what the queue leaves behind when it dropped
+// because the analyser was behind; another unit marked lost has lost a reference.
+func (a *Analyser) accept(au ingest.AccessUnit) bool {
+	if au.Codec != a.codec {
+		a.close()
+		a.codec, a.needKey = au.Codec, true
+	}
+	switch {
+	case au.Lost && au.Key && a.decoder != nil:
+		a.skip(au, SkipQueue)
+	case au.Lost && !au.Key:
+		a.needKey = true
+	}
+	if au.Key {
+		a.needKey = false
+		return true
+	}
+	if a.needKey {
+		a.health.noKey(au.Received)
+		a.skip(au, SkipLoss)
+		return false
+	}
+	return a.lawful
+}
+
+func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
+	if a.decoder == nil {
+		d, err := a.opt.NewDecoder(au.Codec)
+		if err != nil {
+			return nil, err
+		}
+		a.decoder = d
+	}
+	stage := beginStage(a.metrics.decodeCPU)
+	defer stage.end()
+	return a.decoder.Decode(au)
+}
+
+func sizeSupported(f *Frame) bool {
+	if f.Image == nil {
+		return false
+	}
+	s := f.Image.Rect.Size()
+	return min(s.X, s.Y) >= minSide && max(s.X, s.Y) <= maxSide
+}
+
+// due says whether this picture is one of the AnalyseFPS a second. The times of
+// receipt come in bursts, so the next instant is counted from when this one
+// should have been, not from when it was.
+func (a *Analyser) due(at time.Time) bool {
+	every := time.Duration(float64(time.Second) / a.opt.Camera.Settings.AnalyseFPS)
+	if at.Before(a.nextInstant) && a.nextInstant.Sub(at) <= every {
+		return false
+	}
+	a.nextInstant = a.nextInstant.Add(every)
+	if gap := at.Sub(a.nextInstant); gap > 0 || gap < -every {
+		a.nextInstant = at.Add(every)
+	}
+	return true
+}
+
+// analyse looks for motion, then for objects if there is reason to, and emits.
+func (a *Analyser) analyse(ctx context.Context, au ingest.AccessUnit, f *Frame) {
+	at := au.Received
+	if !a.lastInstant.IsZero() && at.Sub(a.lastInstant) > sceneGap {
+		a.opt.Motion.Reset()
+	}
+	a.lastInstant = at
+	stage := beginStage(a.metrics.motionCPU)
+	motion := a.opt.Motion.Find(f.Luma)
+	stage.end()
+	a.metrics.instants.Inc()
+	a.remember(at, motion)
+
+	obs := Observation{Camera: a.id, At: at, PTS: au.PTS, Motion: motion, Picture: f.Image}
+	if a.wantsDetector(at) {
+		if skip := a.look(ctx, &obs, f); skip != SkipNone {
+			if ctx.Err() == nil {
+				a.metrics.skipped[skip].Inc()
+				a.opt.Emit(Observation{Camera: a.id, At: at, PTS: au.PTS, Skipped: skip})
+			}
+			return
+		}
+	}
+	obs.Tracks = a.tracks
+	a.opt.Emit(obs)
+}
+
+// remember keeps where something moved lately.
+func (a *Analyser) remember(at time.Time, m Motion) {
+	keep := a.moved[:0]
+	for _, b := range a.moved {
+		if at.Sub(b.at) <= recallMotion {
+			keep = append(keep, b)
+		}
+	}
+	a.moved = keep
+	if !m.Active {
+		return
+	}
+	a.metrics.motion.Inc()
+	a.lastMotion = at
+	for _, b := range m.Boxes {
+		a.moved = append(a.moved, movedBox{at, b})
+	}
+}
+
+// wantsDetector says whether it is time to look for objects: often while
+// something moves, now and then while a track lives, else never.
+func (a *Analyser) wantsDetector(at time.Time) bool {
+	if a.opt.Detector == nil {
+		return false
+	}
+	// An eighth of an instant is allowed for, since receipt is not even.
+	every := time.Duration(float64(time.Second) * (1/a.opt.Camera.Settings.DetectFPS - 0.125/a.opt.Camera.Settings.AnalyseFPS))
+	since := at.Sub(a.lastAsked)
+	switch {
+	case !a.lastMotion.IsZero() && at.Sub(a.lastMotion) <= holdMotion:
+		return since >= every
+	case a.tracker.Len() > 0:
+		return since >= max(every, idleSample)
+	}
+	return false
+}
+
+// look asks the shared detector and updates the tracks.
+func (a *Analyser) look(ctx context.Context, obs *Observation, f *Frame) Skip {
+	a.lastAsked = obs.At
+	found, cpu, err := a.opt.Detector.detect(ctx, a.id, f.Image, minScore)
+	addTime(a.metrics.detectCPU, cpu)
+	switch {
+	case errors.Is(err, ErrBusy):
+		return SkipDetectorBusy
+	case err != nil:
+		if ctx.Err() == nil && !a.detectorDown {
+			a.detectorDown = true
+			a.opt.Log.Warn("object detector failed, instants are skipped until it works", "camera", a.id, "error", err)
+		}
+		return SkipDetector
+	}
+	a.detectorDown = false
+	obs.Detected = true
+	for _, d := range found {
+		if d.Class.Group() == "" {
+			continue // the list of classes is held here too, whatever the detector says
+		}
+		if a.hidden(d.Box) {
+			obs.Masked = append(obs.Masked, d)
+			continue
+		}
+		obs.Detections = append(obs.Detections, d)
+		if d.Score >= a.birth {
+			a.metrics.detections[d.Class].Inc()
+		}
+	}
+	a.tracks = a.tracker.Update(obs.At, obs.Detections, a.hasMoved)
+	return SkipNone
+}
+
+// hidden says whether the middle of b lies in a privacy mask.
+func (a *Analyser) hidden(b Box) bool {
+	for _, m := range a.masks {
+		if m.Contains(Point{b.X + b.W/2, b.Y + b.H/2}) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasMoved says whether something moved lately where d is. Small models see
+// objects in still scenery; what never moved is none.
+func (a *Analyser) hasMoved(d Detection) bool {
+	for _, m := range a.moved {
+		common := m.box.Intersect(d.Box).Area()
+		if common >= 0.1*d.Box.Area() || common >= 0.5*m.box.Area() && common > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// skip emits that an instant was not analysed, at most AnalyseFPS times a
+// second: a stream without key units is not worth more.
+func (a *Analyser) skip(au ingest.AccessUnit, why Skip) {
+	if !a.lawful {
+		return
+	}
+	every := time.Duration(float64(time.Second) / a.opt.Camera.Settings.AnalyseFPS)
+	if since := au.Received.Sub(a.lastSkip); !a.lastSkip.IsZero() && since >= 0 && since < every {
+		return
+	}
+	a.lastSkip = au.Received
+	a.metrics.skipped[why].Inc()
+	a.opt.Emit(Observation{Camera: a.id, At: au.Received, PTS: au.PTS, Skipped: why})
+}

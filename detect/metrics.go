@@ -1,0 +1,105 @@
+package detect
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sharpeyes/sharpeyes/ingest"
+)
+
+// Metrics counts what the analysers of a node do. Its labels are the configured
+// cameras and fixed lists.
+type Metrics struct {
+	decoded    *prometheus.CounterVec
+	instants   *prometheus.CounterVec
+	skipped    *prometheus.CounterVec
+	motion     *prometheus.CounterVec
+	detections *prometheus.CounterVec
+	stages     *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics of all analysers with reg; a nil reg
+// registers nothing. It panics when they are registered already, as
+// prometheus.MustRegister does.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, append([]string{"camera"}, labels...))
+	}
+	m := &Metrics{
+		decoded:    counter("sharpeyes_camera_decoded_frames_total", "Pictures decoded."),
+		instants:   counter("sharpeyes_analysed_instants_total", "Instants in which motion was looked for."),
+		skipped:    counter("sharpeyes_skipped_instants_total", "Instants that were not analysed, by reason.", "reason"),
+		motion:     counter("sharpeyes_motion_instants_total", "Analysed instants in which something moved."),
+		detections: counter("sharpeyes_detections_total", "Objects found outside privacy masks with a score that the camera's rules care for, by class.", "class"),
+		stages:     counter("sharpeyes_stage_seconds_total", "CPU seconds of the analyser's thread, by stage: decode, motion, detect.", "stage"),
+	}
+	if reg != nil {
+		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages)
+	}
+	return m
+}
+
+// Delete removes all series of a camera that is no longer configured. Its
+// analyser must have ended.
+func (m *Metrics) Delete(camera ingest.CameraID) {
+	for _, v := range []*prometheus.CounterVec{m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages} {
+		v.DeletePartialMatch(prometheus.Labels{"camera": string(camera)})
+	}
+}
+
+// cameraMetrics are one camera's counters, looked up once and at zero from the
+// start, so that a rate over them has a beginning.
+type cameraMetrics struct {
+	decoded, instants, motion       prometheus.Counter
+	decodeCPU, motionCPU, detectCPU prometheus.Counter
+	skipped                         map[Skip]prometheus.Counter
+	detections                      map[Class]prometheus.Counter
+}
+
+func (m *Metrics) forCamera(id ingest.CameraID) *cameraMetrics {
+	c := string(id)
+	out := &cameraMetrics{
+		decoded:    m.decoded.WithLabelValues(c),
+		instants:   m.instants.WithLabelValues(c),
+		motion:     m.motion.WithLabelValues(c),
+		decodeCPU:  m.stages.WithLabelValues(c, "decode"),
+		motionCPU:  m.stages.WithLabelValues(c, "motion"),
+		detectCPU:  m.stages.WithLabelValues(c, "detect"),
+		skipped:    make(map[Skip]prometheus.Counter),
+		detections: make(map[Class]prometheus.Counter),
+	}
+	for _, s := range SkipReasons() {
+		out.skipped[s] = m.skipped.WithLabelValues(c, string(s))
+	}
+	for _, k := range Classes() {
+		out.detections[k] = m.detections.WithLabelValues(c, string(k))
+	}
+	return out
+}
+
+// stage measures the CPU time of one stage of the analyser. Between begin and
+// end the goroutine stays on its thread, whose clock is read.
+type stage struct {
+	seconds prometheus.Counter
+	began   time.Duration
+}
+
+func beginStage(seconds prometheus.Counter) stage {
+	runtime.LockOSThread()
+	return stage{seconds, threadCPU()}
+}
+
+func (s stage) end() {
+	addTime(s.seconds, threadCPU()-s.began)
+	runtime.UnlockOSThread()
+}
+
+// addTime adds d to a counter of seconds. A clock that ran backwards adds
+// nothing: counters only grow.
+func addTime(c prometheus.Counter, d time.Duration) {
+	if d > 0 {
+		c.Add(d.Seconds())
+	}
+}

@@ -1,0 +1,329 @@
+package detect
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/sharpeyes/sharpeyes/configs"
+)
+
+// What the motion finder counts in. An instant is one call of Find; the
+// analyser makes about eight a second.
+const (
+	motionThreshold = 20     // grey levels, when configs.Motion says nothing
+	motionMinArea   = 0.0005 // share of the picture, when configs.Motion says nothing
+
+	cellHalves   = 4  // a cell is 4x4 averaged pixels: 8x8 of the luma picture
+	cellStrong   = 2  // changed averaged pixels that make a cell move by itself
+	maxBoxes     = 16 // Motion.Boxes
+	warmUp       = 12 // instants after a start before motion is claimed
+	settle       = 4  // instants after a global change before motion is claimed
+	sceneShift   = 5  // the scene is an average over 32 instants, about 4 s
+	recentShift  = 2  // the recent picture is an average over 4 instants, 0.5 s
+	absorbEvery  = 4  // what stands in front of the scene is learned this much slower
+	gainUnit     = 1 << 8
+	scaleBits    = 5 // averages are kept in 1/128 grey level: sums of four pixels << 5
+	globalChange = 0.5
+)
+
+// CellMotion finds motion in pure Go: each luma picture is halved (which also
+// halves the noise), compared with a slow running average of the scene, and the
+// changed pixels are counted in cells of 8x8 luma pixels; cells that touch form
+// a region. A region counts when it is large enough and also differs from the
+// last half second, so that a parked car, or the hole it leaves, is not motion
+// although the scene has not learned it yet. A change of brightness of the
+// whole picture is compensated; when more than half of the picture changed
+// nothing is claimed and the scene is learned anew.
+type CellMotion struct {
+	threshold int32 // in averages' units
+	minArea   float64
+	masks     []Polygon
+
+	w, h, cw, ch int // halved picture, cells
+	half         []int16
+	scene        []int16
+	recent       []int16
+	cells        []motionCell
+	free         int // pixels outside masks
+	instants     int
+	quietUntil   int
+	stack        []int
+	ratios       [4 * gainUnit]int32
+}
+
+// motionCell is what one instant counted in one cell.
+type motionCell struct {
+	masked  bool
+	seen    bool // by the search for regions
+	changed int16
+	recent  int16
+	sum     int32 // of the picture, for the gain
+	scene   int32 // of the scene, same unit
+}
+
+var _ MotionFinder = (*CellMotion)(nil)
+
+// NewCellMotion returns a finder for one camera. Zero fields of cfg mean 20 grey
+// levels and 0.0005 of the picture. Cells that a mask touches are never looked
+// at. The first 12 instants and those after Reset only learn.
+func NewCellMotion(cfg configs.Motion, masks []Polygon) *CellMotion {
+	if cfg.Threshold <= 0 {
+		cfg.Threshold = motionThreshold
+	}
+	if cfg.MinArea <= 0 {
+		cfg.MinArea = motionMinArea
+	}
+	return &CellMotion{threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: masks}
+}
+
+// Reset forgets the scene.
+func (m *CellMotion) Reset() { m.instants = 0 }
+
+// Find implements MotionFinder. Motion.Boxes is the caller's to keep. A picture
+// of another size than the one before starts anew; one of less than 16x16
+// pixels never moves.
+func (m *CellMotion) Find(l Luma) Motion {
+	if l.Width < 16 || l.Height < 16 || len(l.Pix) < l.Width*l.Height {
+		return Motion{}
+	}
+	if l.Width/2 != m.w || l.Height/2 != m.h {
+		m.resize(l.Width/2, l.Height/2)
+	}
+	m.halve(l)
+	if m.instants == 0 {
+		m.learnAll()
+		m.quietUntil = warmUp
+	}
+	m.instants++
+	changed := m.compare(m.gain())
+	if m.free == 0 {
+		return Motion{}
+	}
+	area := float64(changed) / float64(m.free)
+	if area > globalChange {
+		m.learnAll()
+		m.quietUntil = m.instants + settle
+		return Motion{Area: area, Global: true}
+	}
+	if m.instants <= m.quietUntil {
+		return Motion{}
+	}
+	return m.regions()
+}
+
+func (m *CellMotion) resize(w, h int) {
+	m.w, m.h = w, h
+	m.cw, m.ch = (w+cellHalves-1)/cellHalves, (h+cellHalves-1)/cellHalves
+	m.half, m.scene, m.recent = make([]int16, w*h), make([]int16, w*h), make([]int16, w*h)
+	m.cells = make([]motionCell, m.cw*m.ch)
+	m.stack = make([]int, 0, len(m.cells))
+	m.instants = 0
+	grid := make([]bool, len(m.cells))
+	for _, p := range m.masks {
+		// The last column and row of cells may be cut off by the picture, so the
+		// polygon is scaled to the grid and not the grid to the picture.
+		p.scaled(float64(w)/float64(m.cw*cellHalves), float64(h)/float64(m.ch*cellHalves)).Rasterise(grid, m.cw, m.ch, 0)
+	}
+	m.free = 0
+	for i := range m.cells {
+		m.cells[i].masked = grid[i]
+		if !grid[i] {
+			x0, y0, x1, y1 := m.cellBounds(i)
+			m.free += (x1 - x0) * (y1 - y0)
+		}
+	}
+}
+
+func (p Polygon) scaled(x, y float64) Polygon {
+	out := make(Polygon, len(p))
+	for i, c := range p {
+		out[i] = Point{c.X * x, c.Y * y}
+	}
+	return out
+}
+
+// cellBounds returns the pixels of the halved picture that cell i covers.
+func (m *CellMotion) cellBounds(i int) (x0, y0, x1, y1 int) {
+	x0, y0 = i%m.cw*cellHalves, i/m.cw*cellHalves
+	return x0, y0, min(x0+cellHalves, m.w), min(y0+cellHalves, m.h)
+}
+
+// halve sums each 2x2 pixels, eight bytes of two rows at a time: this is what
+// makes motion cheap beside decoding.
+func (m *CellMotion) halve(l Luma) {
+	const low = 0x00ff00ff00ff00ff
+	for y := range m.h {
+		a := l.Pix[2*y*l.Width : 2*y*l.Width+2*m.w]
+		b := l.Pix[(2*y+1)*l.Width : (2*y+1)*l.Width+2*m.w]
+		out := m.half[y*m.w : (y+1)*m.w]
+		for len(a) >= 8 && len(b) >= 8 && len(out) >= 4 {
+			u, v := binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)
+			s := u&low + u>>8&low + v&low + v>>8&low
+			out[0], out[1], out[2], out[3] = int16(s&0xffff), int16(s>>16&0xffff), int16(s>>32&0xffff), int16(s>>48)
+			a, b, out = a[8:], b[8:], out[4:]
+		}
+		for i := range out {
+			out[i] = int16(a[2*i]) + int16(a[2*i+1]) + int16(b[2*i]) + int16(b[2*i+1])
+		}
+	}
+}
+
+func (m *CellMotion) learnAll() {
+	for i, v := range m.half {
+		m.scene[i], m.recent[i] = v<<scaleBits, v<<scaleBits
+	}
+}
+
+// gain returns how much brighter the picture is than the scene, in 1/256: the
+// median over the cells, so that an object that fills some of them has no say.
+func (m *CellMotion) gain() int32 {
+	clear(m.ratios[:])
+	n := int32(0)
+	for i := range m.cells {
+		c := &m.cells[i]
+		if c.masked {
+			continue
+		}
+		x0, y0, x1, y1 := m.cellBounds(i)
+		var sum, scene int32
+		for y := y0; y < y1; y++ {
+			h := m.half[y*m.w+x0 : y*m.w+x1]
+			s := m.scene[y*m.w+x0:][:len(h)]
+			for k, v := range h {
+				sum += int32(v)
+				scene += int32(s[k])
+			}
+		}
+		scene >>= scaleBits
+		if scene < int32((x1-x0)*(y1-y0)*4*8) {
+			continue // too dark to tell a ratio: under 8 grey levels
+		}
+		m.ratios[min(int64(sum)*gainUnit/int64(scene), int64(len(m.ratios)-1))]++
+		n++
+	}
+	for r, count, i := int32(0), int32(0), 0; i < len(m.ratios); i++ {
+		r = int32(i)
+		if count += m.ratios[i]; n > 0 && 2*count >= n {
+			return r
+		}
+	}
+	return gainUnit
+}
+
+// compare counts in each cell the pixels that differ from the scene and from
+// the recent picture, learns both, and returns the first number's total.
+func (m *CellMotion) compare(gain int32) (changed int) {
+	absorb := m.instants%absorbEvery == 0
+	shift := uint(sceneShift)
+	if m.instants < warmUp {
+		shift = 2 // the first seconds are learned quickly
+	}
+	for i := range m.cells {
+		c := &m.cells[i]
+		c.seen, c.changed, c.recent = false, 0, 0
+		if c.masked {
+			continue
+		}
+		x0, y0, x1, y1 := m.cellBounds(i)
+		for y := y0; y < y1; y++ {
+			lo, hi := y*m.w+x0, y*m.w+x1
+			n, r := m.compareRow(m.half[lo:hi], m.scene[lo:hi], m.recent[lo:hi], gain, shift, absorb)
+			c.changed += n
+			c.recent += r
+		}
+		changed += int(c.changed)
+	}
+	return changed
+}
+
+func (m *CellMotion) compareRow(half, scene, recent []int16, gain int32, shift uint, absorb bool) (changed, fresh int16) {
+	if len(scene) < len(half) || len(recent) < len(half) {
+		return 0, 0
+	}
+	for k, v := range half {
+		now, s, r := int32(v)<<scaleBits, int32(scene[k]), int32(recent[k])
+		d := now - s*gain/gainUnit
+		f := now - r
+		recent[k] = int16(r + (f+1<<(recentShift-1))>>recentShift)
+		if d > m.threshold || d < -m.threshold {
+			changed++
+			if f > m.threshold/2 || f < -m.threshold/2 {
+				fresh++
+			}
+			if !absorb {
+				continue
+			}
+		}
+		scene[k] = int16(s + (now-s+1<<(shift-1))>>shift)
+	}
+	return changed, fresh
+}
+
+// region is a set of cells that touch each other.
+type region struct {
+	pixels, recent int
+	x0, y0, x1, y1 int // cells, inclusive
+}
+
+func (m *CellMotion) regions() Motion {
+	var found []region
+	need := int(math.Ceil(m.minArea * float64(m.w*m.h)))
+	total := 0
+	for i := range m.cells {
+		if c := &m.cells[i]; c.seen || c.changed < cellStrong {
+			continue
+		}
+		if r := m.flood(i); r.pixels >= need && r.recent >= cellStrong {
+			found = append(found, r)
+			total += r.pixels
+		}
+	}
+	if len(found) == 0 {
+		return Motion{}
+	}
+	slices.SortStableFunc(found, func(a, b region) int { return b.pixels - a.pixels })
+	// What does not fit is joined into the last box: a picture is pixelated by
+	// these boxes, so none may be lost.
+	for _, r := range found[min(maxBoxes, len(found)):] {
+		last := &found[maxBoxes-1]
+		last.x0, last.y0 = min(last.x0, r.x0), min(last.y0, r.y0)
+		last.x1, last.y1 = max(last.x1, r.x1), max(last.y1, r.y1)
+	}
+	out := Motion{Active: true, Area: float64(total) / float64(m.free)}
+	for _, r := range found[:min(maxBoxes, len(found))] {
+		out.Boxes = append(out.Boxes, m.box(r))
+	}
+	return out
+}
+
+// flood collects the cells around cell i that changed at all.
+func (m *CellMotion) flood(i int) region {
+	r := region{x0: m.cw, y0: m.ch}
+	m.cells[i].seen = true
+	m.stack = append(m.stack[:0], i)
+	for len(m.stack) > 0 {
+		i := m.stack[len(m.stack)-1]
+		m.stack = m.stack[:len(m.stack)-1]
+		x, y := i%m.cw, i/m.cw
+		r.pixels += int(m.cells[i].changed)
+		r.recent += int(m.cells[i].recent)
+		r.x0, r.y0, r.x1, r.y1 = min(r.x0, x), min(r.y0, y), max(r.x1, x), max(r.y1, y)
+		for ny := max(0, y-1); ny <= min(m.ch-1, y+1); ny++ {
+			for nx := max(0, x-1); nx <= min(m.cw-1, x+1); nx++ {
+				if c := &m.cells[ny*m.cw+nx]; !c.seen && c.changed > 0 {
+					c.seen = true
+					m.stack = append(m.stack, ny*m.cw+nx)
+				}
+			}
+		}
+	}
+	return r
+}
+
+func (m *CellMotion) box(r region) Box {
+	w, h := float64(m.w), float64(m.h)
+	x0, y0 := float64(r.x0*cellHalves)/w, float64(r.y0*cellHalves)/h
+	x1, y1 := float64(min((r.x1+1)*cellHalves, m.w))/w, float64(min((r.y1+1)*cellHalves, m.h))/h
+	return Box{x0, y0, x1 - x0, y1 - y0}
+}

@@ -1,0 +1,211 @@
+package detect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/sharpeyes/sharpeyes/configs"
+	"github.com/sharpeyes/sharpeyes/ingest"
+)
+
+// ErrBusy is returned by Shared.Detect when the camera got no turn in time. The
+// camera skips the sample; the next one may have more luck.
+var ErrBusy = errors.New("the shared detector has no turn for this camera in time")
+
+// What a node's detector may do when its configuration says nothing.
+const (
+	detectorPerSecond = 6
+	detectorMaxWait   = time.Second
+)
+
+// Shared lets all cameras of a node use one detector: one picture at a time, in
+// the order of asking, and not more pictures a second than the budget. A camera
+// stands in the line at most once, so that each waiting camera is served once
+// before any is served twice. It starts no goroutine.
+type Shared struct {
+	detector Detector
+	budget   *rate.Limiter
+	maxWait  time.Duration
+
+	mu     sync.Mutex
+	taken  bool
+	line   []*turn
+	asking map[ingest.CameraID]bool
+
+	latency, wait prometheus.Histogram
+	busy          *prometheus.CounterVec
+}
+
+// turn is a camera's place in the line; ready is closed when it is its turn.
+type turn struct{ ready chan struct{} }
+
+// NewShared wraps d with the budget and patience of cfg; zero values mean 6
+// pictures a second and one second. A nil reg registers no metrics. It does not
+// own d: the caller closes it when no Detect runs any more.
+func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Shared {
+	if cfg.MaxPerSecond <= 0 {
+		cfg.MaxPerSecond = detectorPerSecond
+	}
+	wait := cfg.MaxWait.Std()
+	if wait <= 0 {
+		wait = detectorMaxWait
+	}
+	buckets := []float64{.01, .02, .03, .05, .075, .1, .15, .2, .3, .5, .75, 1, 2, 5}
+	s := &Shared{
+		detector: d,
+		// Half a second's worth may be used at once, so that two cameras that see
+		// something at the same moment do not wait for the budget.
+		budget:  rate.NewLimiter(rate.Limit(cfg.MaxPerSecond), max(1, int(cfg.MaxPerSecond/2))),
+		maxWait: wait,
+		asking:  make(map[ingest.CameraID]bool),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sharpeyes_detector_latency_seconds", Help: "Time that the object detector took for one picture.", Buckets: buckets,
+		}),
+		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sharpeyes_detector_wait_seconds", Help: "Time that a camera waited for its turn at the object detector, given up or not.", Buckets: buckets,
+		}),
+		busy: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sharpeyes_detector_busy_total", Help: "Pictures that got no turn at the object detector in time.",
+		}, []string{"camera"}),
+	}
+	if reg != nil {
+		reg.MustRegister(s.latency, s.wait, s.busy)
+	}
+	return s
+}
+
+// Detect waits for the camera's turn, at most the configured time, then looks
+// at img. It returns ErrBusy when no turn came, ctx.Err() when ctx ended first,
+// or what the detector says. img must stay as it is until Detect returns.
+func (s *Shared) Detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64) ([]Detection, error) {
+	found, _, err := s.detect(ctx, cam, img, minScore)
+	return found, err
+}
+
+// Delete removes the series of a camera that is no longer configured.
+func (s *Shared) Delete(camera ingest.CameraID) { s.busy.DeleteLabelValues(string(camera)) }
+
+// detect also says how much CPU time this thread spent on the picture.
+func (s *Shared) detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64) ([]Detection, time.Duration, error) {
+	asked := time.Now()
+	err := s.acquire(ctx, cam)
+	s.wait.Observe(time.Since(asked).Seconds())
+	if err != nil {
+		if errors.Is(err, ErrBusy) {
+			s.busy.WithLabelValues(string(cam)).Inc()
+		}
+		return nil, 0, err
+	}
+	defer s.release()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	began, cpu := time.Now(), threadCPU()
+	found, err := s.detector.Detect(img, minScore)
+	cpu = threadCPU() - cpu
+	s.latency.Observe(time.Since(began).Seconds())
+	if err != nil {
+		return nil, cpu, fmt.Errorf("camera %s: detect: %w", cam, err)
+	}
+	return found, cpu, nil
+}
+
+// acquire waits for the turn and then for the budget. The one whose turn it is
+// keeps it while it waits for the budget: nobody else could start earlier.
+func (s *Shared) acquire(ctx context.Context, cam ingest.CameraID) error {
+	deadline := time.Now().Add(s.maxWait)
+	patience := time.NewTimer(s.maxWait)
+	defer patience.Stop()
+	t, err := s.queue(cam)
+	if err != nil {
+		return err
+	}
+	defer s.unask(cam)
+	select {
+	case <-t.ready:
+	case <-patience.C:
+		s.leave(t)
+		return ErrBusy
+	case <-ctx.Done():
+		s.leave(t)
+		return ctx.Err()
+	}
+	r := s.budget.Reserve()
+	delay := r.Delay()
+	if delay <= 0 {
+		return nil
+	}
+	if time.Now().Add(delay).After(deadline) {
+		r.Cancel()
+		s.release()
+		return ErrBusy
+	}
+	granted := time.NewTimer(delay)
+	defer granted.Stop()
+	select {
+	case <-granted.C:
+		return nil
+	case <-ctx.Done():
+		r.Cancel()
+		s.release()
+		return ctx.Err()
+	}
+}
+
+func (s *Shared) queue(cam ingest.CameraID) (*turn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asking[cam] {
+		return nil, ErrBusy
+	}
+	s.asking[cam] = true
+	t := &turn{ready: make(chan struct{})}
+	if !s.taken {
+		s.taken = true
+		close(t.ready)
+		return t, nil
+	}
+	s.line = append(s.line, t)
+	return t, nil
+}
+
+func (s *Shared) unask(cam ingest.CameraID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.asking, cam)
+}
+
+// leave gives up a place in the line. When the turn came in the same moment it
+// is passed on.
+func (s *Shared) leave(t *turn) {
+	s.mu.Lock()
+	for i, other := range s.line {
+		if other == t {
+			s.line = append(s.line[:i], s.line[i+1:]...)
+			s.mu.Unlock()
+			return
+		}
+	}
+	s.mu.Unlock()
+	s.release()
+}
+
+// release passes the turn to the next in the line.
+func (s *Shared) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.line) == 0 {
+		s.taken = false
+		return
+	}
+	next := s.line[0]
+	s.line = s.line[1:]
+	close(next.ready)
+}

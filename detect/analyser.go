@@ -81,7 +81,7 @@ func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
 	}
 	masks := NewPolygons(opt.Camera.Masks)
 	if opt.Motion == nil {
-		opt.Motion = NewCellMotion(opt.Camera.Motion, masks)
+		opt.Motion = NewCellMotion(opt.Camera.Motion, opt.Camera.Masks)
 	}
 	if opt.Metrics == nil {
 		opt.Metrics = NewMetrics(nil)
@@ -106,16 +106,16 @@ func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
 	birth := trackBirth(opt.Camera.Rules)
 	return &Analyser{
 		opt: opt, id: id, masks: masks, metrics: opt.Metrics.forCamera(id), birth: birth, tracker: NewTracker(birth),
-		lawful:  lawful(opt.Camera.LegalBasis),
+		lawful:  Lawful(opt.Camera.LegalBasis),
 		health:  pictureHealth{frozenFor: s.FrozenFor.Std(), tell: opt.Picture},
 		needKey: true,
 	}, nil
 }
 
-// lawful says whether a camera with this basis of Order 799 may be analysed.
+// Lawful says whether a camera with this basis of Order 799 may be analysed.
 // Only the bases for public places are in the list: anything new, misspelt or
 // empty is not.
-func lawful(basis string) bool {
+func Lawful(basis string) bool {
 	switch basis {
 	case "A7.1", "A7.2", "A9":
 		return true

@@ -41,9 +41,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Delete removes all series of a camera that is no longer configured. Its
+// Forget removes all series of a camera that is no longer configured. Its
 // analyser must have ended.
-func (m *Metrics) Delete(camera ingest.CameraID) {
+func (m *Metrics) Forget(camera ingest.CameraID) {
 	for _, v := range []*prometheus.CounterVec{m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages} {
 		v.DeletePartialMatch(prometheus.Labels{"camera": string(camera)})
 	}

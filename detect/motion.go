@@ -67,14 +67,14 @@ var _ MotionFinder = (*CellMotion)(nil)
 // NewCellMotion returns a finder for one camera. Zero fields of cfg mean 20 grey
 // levels and 0.0005 of the picture. Cells that a mask touches are never looked
 // at. The first 12 instants and those after Reset only learn.
-func NewCellMotion(cfg configs.Motion, masks []Polygon) *CellMotion {
+func NewCellMotion(cfg configs.Motion, masks [][]configs.Point) *CellMotion {
 	if cfg.Threshold <= 0 {
 		cfg.Threshold = motionThreshold
 	}
 	if cfg.MinArea <= 0 {
 		cfg.MinArea = motionMinArea
 	}
-	return &CellMotion{threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: masks}
+	return &CellMotion{threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: NewPolygons(masks)}
 }
 
 // Reset forgets the scene.

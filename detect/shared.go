@@ -90,8 +90,8 @@ func (s *Shared) Detect(ctx context.Context, cam ingest.CameraID, img *image.YCb
 	return found, err
 }
 
-// Delete removes the series of a camera that is no longer configured.
-func (s *Shared) Delete(camera ingest.CameraID) { s.busy.DeleteLabelValues(string(camera)) }
+// Forget removes the series of a camera that is no longer configured.
+func (s *Shared) Forget(camera ingest.CameraID) { s.busy.DeleteLabelValues(string(camera)) }
 
 // detect also says how much CPU time this thread spent on the picture.
 func (s *Shared) detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64) ([]Detection, time.Duration, error) {

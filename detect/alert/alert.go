@@ -48,7 +48,7 @@ type Alert struct {
 	Category string               `json:"category,omitempty"` // proposed grid event category code, 4 digits
 	Level    int                  `json:"level"`              // hazard severity 1 (highest) to 4
 	Phase    Phase                `json:"phase"`
-	Start    time.Time            `json:"start"`             // first instant that met the rule
+	Start    time.Time            `json:"start"`             // first instant of what met the rule: dwell: since it stands there; camera_fault: since it is bad
 	Last     time.Time            `json:"last"`              // latest instant that met it
 	End      *time.Time           `json:"end,omitempty"`     // set when closed
 	Received time.Time            `json:"received"`          // receipt of the frame that caused this phase
@@ -56,7 +56,11 @@ type Alert struct {
 	Score    float64              `json:"score,omitempty"`   // best score seen, 0..1
 	Boxes    []detect.Detection   `json:"boxes,omitempty"`   // what the picture shows, without track numbers
 	Reason   ingest.Reason        `json:"reason,omitempty"`  // camera_fault only
-	Picture  *Picture             `json:"picture,omitempty"`
+	Picture  *Picture             `json:"picture,omitempty"` // only with the phases that bring a new one; an earlier one stays good
+
+	// PictureDue asks for a picture of the observation that caused this phase:
+	// see Illustrate.
+	PictureDue bool `json:"-"`
 }
 
 // Picture describes the JPEG of an alert. Masks are burnt in and people are

@@ -1,0 +1,122 @@
+package alert
+
+import (
+	"image"
+
+	"github.com/sharpeyes/sharpeyes/detect"
+)
+
+// How coarse and how wide pixels are drawn, in shares of a box or the picture.
+const (
+	minBlock   = 8       // pixels of the stored picture
+	boxBlocksX = 5       // blocks across a person, whose head is about a third as wide
+	boxBlocksY = 10      // blocks down a person, whose head is about an eighth as high
+	wideBlocks = 40      // blocks across the picture where it is not known how large people are
+	padding    = 0.1     // of a box, on each side: detectors cut off heads and hands
+	motionPad  = 2. / 90 // of the picture's height: motion is found in cells of this size
+	plateFrom  = 0.45    // of a vehicle's height: below it there may be a plate
+	explained  = 0.7     // share of a moving region that known objects cover
+	sureObject = 0.4     // score of a vehicle or animal that explains motion
+)
+
+// blur is a part of the picture that must be pixelated.
+type blur struct {
+	box  detect.Box
+	wide bool // blocks by the picture's width, not the box's
+}
+
+// blurred returns everything in the picture in which a person may be seen.
+func blurred(obs detect.Observation) []blur {
+	if obs.Skipped != detect.SkipNone || !obs.Detected || obs.Motion.Global {
+		return []blur{{box: detect.Box{W: 1, H: 1}, wide: true}}
+	}
+	var out []blur
+	var known []detect.Box
+	for _, d := range obs.Detections {
+		b := pad(d.Box, padding*d.Box.W, padding*d.Box.H)
+		switch {
+		case showsPeople(d.Class):
+			out = append(out, blur{box: b})
+			known = append(known, b)
+			continue
+		case d.Class.Group() == detect.GroupVehicle:
+			lower := b
+			lower.Y += plateFrom * b.H
+			lower.H -= plateFrom * b.H
+			out = append(out, blur{box: lower})
+		}
+		if d.Score >= sureObject {
+			known = append(known, pad(d.Box, motionPad, motionPad))
+		}
+	}
+	for _, d := range obs.Masked {
+		out = append(out, blur{box: pad(d.Box, padding*d.Box.W, padding*d.Box.H)})
+	}
+	for _, m := range obs.Motion.Boxes {
+		covered := 0.0
+		for _, k := range known {
+			covered = max(covered, m.Intersect(k).Area())
+		}
+		if covered < explained*m.Area() {
+			out = append(out, blur{box: m, wide: true})
+		}
+	}
+	return out
+}
+
+// showsPeople says whether a box of the class has a person in it: on a bicycle or
+// in a boat nobody is hidden, and the detector often sees only the vehicle.
+func showsPeople(c detect.Class) bool {
+	switch c {
+	case detect.Person, detect.Bicycle, detect.Motorcycle, detect.Boat:
+		return true
+	}
+	return false
+}
+
+func pad(b detect.Box, x, y float64) detect.Box {
+	return detect.Box{X: b.X - x, Y: b.Y - y, W: b.W + 2*x, H: b.H + 2*y}
+}
+
+// pixelate draws b's part of img in blocks of one colour, each the mean of what
+// it covers inside the part and of nothing else.
+func pixelate(img *image.YCbCr, b blur) {
+	w, h := img.Rect.Dx(), img.Rect.Dy()
+	x0, y0 := even(b.box.X*float64(w)), even(b.box.Y*float64(h))
+	x1, y1 := even((b.box.X+b.box.W)*float64(w)+2), even((b.box.Y+b.box.H)*float64(h)+2)
+	block := max(minBlock, (w+wideBlocks-1)/wideBlocks)
+	if !b.wide {
+		block = max(minBlock, (x1-x0+boxBlocksX-1)/boxBlocksX, (y1-y0+boxBlocksY-1)/boxBlocksY)
+	}
+	block += block & 1
+	x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+	for y := y0; y < y1; y += block {
+		for x := x0; x < x1; x += block {
+			bw, bh := min(block, x1-x), min(block, y1-y)
+			flatten(img.Y[y*img.YStride+x:], img.YStride, bw, bh)
+			c := y/2*img.CStride + x/2
+			flatten(img.Cb[c:], img.CStride, bw/2, bh/2)
+			flatten(img.Cr[c:], img.CStride, bw/2, bh/2)
+		}
+	}
+}
+
+// even rounds down to an even number, so that blocks do not share a colour sample.
+func even(v float64) int { return int(v) &^ 1 }
+
+// flatten sets w by h samples to their mean.
+func flatten(p []byte, stride, w, h int) {
+	sum := 0
+	for y := range h {
+		for _, v := range p[y*stride : y*stride+w] {
+			sum += int(v)
+		}
+	}
+	mean := byte(sum / max(1, w*h))
+	for y := range h {
+		row := p[y*stride : y*stride+w]
+		for x := range row {
+			row[x] = mean
+		}
+	}
+}

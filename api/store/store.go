@@ -9,11 +9,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
 )
 
 // The errors a caller decides by.
@@ -24,6 +29,8 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrExpired says that the picture was there and was deleted when its time was over.
 	ErrExpired = errors.New("expired")
+	// ErrNewer is returned by Open for a database that a newer program has changed.
+	ErrNewer = errors.New("the database was written by a newer version of this program")
 )
 
 // Options says where the store keeps its data. Zero values mean the default.
@@ -37,6 +44,35 @@ type Options struct {
 	Now           func() time.Time      // the center's clock; default time.Now
 	Log           *slog.Logger          // default slog.Default
 	Registerer    prometheus.Registerer // default none
+}
+
+const (
+	day       = 24 * time.Hour
+	readConns = 4
+)
+
+func (o *Options) fill() error {
+	if o.Path == "" || o.PictureDir == "" {
+		return errors.New("store: Path and PictureDir are required")
+	}
+	for _, d := range []struct {
+		at  *time.Duration
+		def time.Duration
+	}{{&o.KeepDismissed, 7 * day}, {&o.KeepConfirmed, 30 * day}, {&o.KeepNew, 30 * day}} {
+		if *d.at == 0 {
+			*d.at = d.def
+		}
+	}
+	if o.MaxPicture == 0 {
+		o.MaxPicture = 8 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return nil
 }
 
 // Store is an open database with its picture folder. All methods are safe for
@@ -54,33 +90,82 @@ type Store struct {
 	changed chan struct{} // closed and replaced by every commit that changed something
 }
 
-// Tx is one transaction: a writing one inside Update, a reading one inside View.
-// Statements use $1, $2… for their arguments. It must not be kept.
-type Tx struct {
-	tx      *sql.Tx
-	now     time.Time
-	changes []Change
-}
-
-// Exec runs one statement and returns how many rows it touched.
-func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	r, err := t.tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
+// Open opens or creates the database and the picture folder (both readable by
+// this user only) and brings the schema up to date. A database from a newer
+// program is refused with ErrNewer and left as it is. The caller closes the
+// store.
+func Open(ctx context.Context, opt Options) (*Store, error) {
+	if err := opt.fill(); err != nil {
+		return nil, err
 	}
-	return r.RowsAffected()
+	if err := prepareFiles(opt); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(opt.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("store: metrics: %w", err)
+	}
+	s := &Store{opt: opt, log: opt.Log, metrics: m, changed: make(chan struct{})}
+	// Immediate transactions: a deferred one that reads first and writes later
+	// fails with SQLITE_BUSY at once, whatever the timeout. FULL: the consumer
+	// acknowledges after Save, so a committed row must survive a power cut.
+	if s.writer, err = openSQLite(opt.Path, "immediate", "journal_mode(WAL)", "synchronous(FULL)"); err != nil {
+		return nil, err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if err := migrate(ctx, s.writer, opt.Log); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: %s: %w", opt.Path, err), s.writer.Close())
+	}
+	if s.reader, err = openSQLite(opt.Path, "deferred", "query_only(1)"); err != nil {
+		return nil, errors.Join(err, s.writer.Close())
+	}
+	s.reader.SetMaxOpenConns(readConns)
+	s.reader.SetMaxIdleConns(readConns)
+	return s, nil
 }
 
-// Query runs a query; the caller closes the rows.
-func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, query, args...)
+// prepareFiles makes the folders and the file before SQLite does, which would
+// make them readable by everybody; the journals take the file's mode.
+func prepareFiles(opt Options) error {
+	for _, dir := range []string{filepath.Dir(opt.Path), opt.PictureDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("store: make folder: %w (check data_dir and its owner)", err)
+		}
+	}
+	f, err := os.OpenFile(opt.Path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: open database: %w (check center.database and its owner)", err)
+	}
+	return f.Close()
 }
 
-// QueryRow runs a query of at most one row.
-func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, query, args...)
+func openSQLite(path, lock string, pragmas ...string) (*sql.DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", path, err)
+	}
+	q := url.Values{"_txlock": {lock}, "_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)"}, pragmas...)}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", path, err)
+	}
+	return db, nil
 }
 
-// Now returns the center's clock at the start of the transaction, cut to
-// microseconds as the database keeps it.
-func (t *Tx) Now() time.Time { return t.now }
+// Close closes the database. It waits for running transactions.
+func (s *Store) Close() error {
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
+
+// Ping says whether the database answers, reading and writing.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.View(ctx, func(*Tx) error { return nil }); err != nil {
+		return err
+	}
+	return s.Update(ctx, func(*Tx) error { return nil })
+}
+
+// KeepConfirmed returns how long the picture of a confirmed alert is kept after
+// the decision.
+func (s *Store) KeepConfirmed() time.Duration { return s.opt.KeepConfirmed }

@@ -1,6 +1,12 @@
 package store
 
-import "time"
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
 
 // Role is what a user may do.
 type Role string
@@ -31,12 +37,118 @@ func (u User) MayTriage() bool {
 	return !u.Disabled && (u.Role == RoleAdmin || u.Role == RoleDuty)
 }
 
-// Session is a login. The store knows the hash of the token, never the token.
-type Session struct {
-	TokenHash string
-	CSRF      string
-	User      User
-	Created   time.Time
-	Seen      time.Time
-	Expires   time.Time
+func (u User) check() error {
+	if n := utf8.RuneCountInString(u.Name); n < 1 || n > 64 || !utf8.ValidString(u.Name) {
+		return fmt.Errorf("user name %q: use 1 to 64 characters", u.Name)
+	}
+	switch u.Role {
+	case RoleAdmin, RoleDuty, RoleViewer:
+		return nil
+	}
+	return fmt.Errorf("user %s: role %q: use admin, duty or viewer", u.Name, u.Role)
+}
+
+const userColumns = `u.name, u.display, u.unit, u.post, u.role, u.password_hash, u.must_change, u.disabled, u.created_at`
+
+func scanUser(r scanner, more ...any) (User, error) {
+	var u User
+	var created int64
+	to := []any{&u.Name, &u.Display, &u.Unit, &u.Post, &u.Role, &u.PasswordHash, &u.MustChange, &u.Disabled, &created}
+	err := r.Scan(append(to, more...)...)
+	u.Created = fromMicro(created)
+	return u, err
+}
+
+// CreateUser adds a user, or answers ErrExists. Created is set by the store.
+func (s *Store) CreateUser(ctx context.Context, u User) error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	if u.PasswordHash == "" {
+		return fmt.Errorf("user %s: no password hash", u.Name)
+	}
+	return s.Update(ctx, func(t *Tx) error {
+		n, err := t.Exec(ctx, `INSERT INTO users (name, display, unit, post, role, password_hash, must_change, disabled, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO NOTHING`,
+			u.Name, u.Display, u.Unit, u.Post, string(u.Role), u.PasswordHash, flag(u.MustChange), flag(u.Disabled), micro(t.Now()))
+		if err != nil {
+			return fmt.Errorf("store: user %s: %w", u.Name, err)
+		}
+		if n == 0 {
+			return fmt.Errorf("user %s: %w", u.Name, ErrExists)
+		}
+		return nil
+	})
+}
+
+// UpdateUser changes display, unit, post, role and disabled of the user named
+// u.Name, or answers ErrNotFound. Disabling ends the user's sessions.
+func (s *Store) UpdateUser(ctx context.Context, u User) error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	return s.Update(ctx, func(t *Tx) error {
+		n, err := t.Exec(ctx, `UPDATE users SET display = $2, unit = $3, post = $4, role = $5, disabled = $6 WHERE name = $1`,
+			u.Name, u.Display, u.Unit, u.Post, string(u.Role), flag(u.Disabled))
+		if err == nil && n == 0 {
+			return fmt.Errorf("user %s: %w", u.Name, ErrNotFound)
+		}
+		if err == nil && u.Disabled {
+			_, err = t.Exec(ctx, `DELETE FROM sessions WHERE user_name = $1`, u.Name)
+		}
+		if err != nil {
+			return fmt.Errorf("store: user %s: %w", u.Name, err)
+		}
+		return nil
+	})
+}
+
+// Users returns all users by name.
+func (s *Store) Users(ctx context.Context) ([]User, error) {
+	var out []User
+	err := s.View(ctx, func(t *Tx) error {
+		return t.each(ctx, `SELECT `+userColumns+` FROM users u ORDER BY u.name`, nil, func(r *sql.Rows) error {
+			u, err := scanUser(r)
+			out = append(out, u)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: users: %w", err)
+	}
+	return out, nil
+}
+
+// UserByName returns one user or ErrNotFound.
+func (s *Store) UserByName(ctx context.Context, name string) (User, error) {
+	var u User
+	err := s.View(ctx, func(t *Tx) (err error) {
+		u, err = scanUser(t.QueryRow(ctx, `SELECT `+userColumns+` FROM users u WHERE u.name = $1`, name))
+		return err
+	})
+	if err != nil {
+		return User{}, notFound(err, fmt.Sprintf("user %q", name))
+	}
+	return u, nil
+}
+
+// SetPassword gives a user another password hash and ends all the user's
+// sessions but the one with the token hash keepSession ("" for none).
+func (s *Store) SetPassword(ctx context.Context, name, hash string, mustChange bool, keepSession string) error {
+	if hash == "" {
+		return fmt.Errorf("user %s: no password hash", name)
+	}
+	return s.Update(ctx, func(t *Tx) error {
+		n, err := t.Exec(ctx, `UPDATE users SET password_hash = $2, must_change = $3 WHERE name = $1`, name, hash, flag(mustChange))
+		if err == nil && n == 0 {
+			return fmt.Errorf("user %s: %w", name, ErrNotFound)
+		}
+		if err == nil {
+			_, err = t.Exec(ctx, `DELETE FROM sessions WHERE user_name = $1 AND token_hash <> $2`, name, keepSession)
+		}
+		if err != nil {
+			return fmt.Errorf("store: user %s: %w", name, err)
+		}
+		return nil
+	})
 }

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// orphanAge is how old a file without a row must be before it is deleted: far
+// longer than a Save takes, so that another process of the center that is about
+// to commit is not robbed.
+const orphanAge = time.Hour
+
+// Expired is what one Expire deleted.
+type Expired struct {
+	Pictures int // alerts whose picture's time was over
+	Orphans  int // files that no alert refers to: older pictures of an alert, leftovers of a crash
+	Sessions int // logins that had ended
+}
+
+// Expire deletes the picture bytes of alerts whose time is over (Options.Keep…),
+// files that no alert refers to, and sessions that have ended. The alert and
+// what was decided about it stay. What cannot be deleted is tried again at the
+// next call; call it hourly.
+func (s *Store) Expire(ctx context.Context, now time.Time) (Expired, error) {
+	s.pictures.Lock()
+	defer s.pictures.Unlock()
+	var out Expired
+	var gone []string
+	var kept map[string]bool
+	err := s.Update(ctx, func(t *Tx) (err error) {
+		superseded, err := t.dropUnreferenced(ctx)
+		if err != nil {
+			return err
+		}
+		out.Orphans = len(superseded)
+		if out.Pictures, err = t.expirePictures(ctx, now, s.opt); err != nil {
+			return err
+		}
+		if gone, err = t.dropUnreferenced(ctx); err != nil {
+			return err
+		}
+		gone = append(gone, superseded...)
+		n, err := t.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, micro(now))
+		if err != nil {
+			return err
+		}
+		out.Sessions = int(n)
+		kept, err = t.keptPictures(ctx)
+		return err
+	})
+	if err != nil {
+		return Expired{}, fmt.Errorf("store: expire: %w", err)
+	}
+	// Rows first, bytes second: a crash between the two leaves a file without
+	// a row, which the sweep of the next call finds.
+	s.metrics.expired.Add(float64(out.Pictures))
+	var errs []error
+	for _, sha := range gone {
+		if err := os.Remove(picturePath(s.opt.PictureDir, sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	n, err := sweep(s.opt.PictureDir, kept, now.Add(-orphanAge))
+	out.Orphans += n
+	return out, errors.Join(append(errs, err)...)
+}
+
+func (t *Tx) expirePictures(ctx context.Context, now time.Time, opt Options) (int, error) {
+	var ids []string
+	const q = `SELECT a.id FROM alerts a JOIN pictures p ON p.sha256 = a.picture WHERE
+		(a.status = 'dismissed' AND a.triage_at <= $1) OR
+		(a.status = 'confirmed' AND a.triage_at <= $2) OR
+		(a.status = 'new' AND p.at <= $3) ORDER BY a.id`
+	args := []any{micro(now.Add(-opt.KeepDismissed)), micro(now.Add(-opt.KeepConfirmed)), micro(now.Add(-opt.KeepNew))}
+	err := t.each(ctx, q, args, func(r *sql.Rows) error {
+		var id string
+		if err := r.Scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if _, err := t.Exec(ctx, `UPDATE alerts SET picture = NULL, picture_expired = 1 WHERE id = $1`, id); err != nil {
+			return 0, err
+		}
+		if err := t.Changed(ctx, KindAlert, id); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+// dropUnreferenced forgets pictures that no alert shows any more and returns
+// their hashes.
+func (t *Tx) dropUnreferenced(ctx context.Context) ([]string, error) {
+	var gone []string
+	const q = `DELETE FROM pictures WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.picture = pictures.sha256) RETURNING sha256`
+	err := t.each(ctx, q, nil, func(r *sql.Rows) error {
+		var sha string
+		if err := r.Scan(&sha); err != nil {
+			return err
+		}
+		gone = append(gone, sha)
+		return nil
+	})
+	return gone, err
+}
+
+// sweep deletes files of ours below dir that have no row and are older than
+// before. Files it does not know by their name are left alone.
+func sweep(dir string, kept map[string]bool, before time.Time) (int, error) {
+	n := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		sha, isPicture := strings.CutSuffix(d.Name(), ".jpg")
+		if isPicture = isPicture && len(sha) == 64; isPicture && kept[sha] {
+			return nil
+		}
+		if !isPicture && !strings.HasPrefix(d.Name(), ".new-") {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil || !info.ModTime().Before(before) {
+			return err
+		}
+		n++
+		return os.Remove(path)
+	})
+	return n, err
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sharpeyes/sharpeyes/api"
+)
+
+// NodeRow is one edge as the center sees it.
+type NodeRow struct {
+	Name    string
+	LastSeq uint64 // highest envelope number seen
+	Missing uint64 // numbers below LastSeq that never came
+	Version string
+	Started time.Time // zero until the node reported itself
+	Cameras int
+	Seen    time.Time // when it was last heard of
+}
+
+// trackNode notes that a node lives and which of its numbers came. It answers
+// true when the node began to number anew: a number that was passed long ago,
+// under a time later than any seen.
+func (t *Tx) trackNode(ctx context.Context, e *api.Envelope) (restarted bool, err error) {
+	seq, sent := int64(e.Seq), micro(e.Time)
+	// A backlog read after a night says nothing of the node's life now, and a
+	// node's clock may be ahead: the earlier of the two clocks is the safe one.
+	seen := min(sent, micro(t.Now()))
+	var last, newest int64
+	err = t.QueryRow(ctx, `SELECT last_seq, newest_at FROM nodes WHERE name = $1`, e.Node).Scan(&last, &newest)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		// What came before this center's first day is not missing.
+		last = seq
+		_, err = t.Exec(ctx, `INSERT INTO nodes (name, last_seq, newest_at, seen_at) VALUES ($1, $2, $3, $4)`, e.Node, seq, sent, seen)
+	case err != nil:
+	case seq > last:
+		if seq > last+1 {
+			_, err = t.Exec(ctx, `INSERT INTO node_gaps (node, from_seq, to_seq) VALUES ($1, $2, $3)`, e.Node, last+1, seq-1)
+		}
+		last = seq
+	case seq < last:
+		var filled bool
+		if filled, err = t.fillGap(ctx, e.Node, seq); err == nil && !filled && sent > newest {
+			restarted, last = true, seq
+			_, err = t.Exec(ctx, `DELETE FROM node_gaps WHERE node = $1`, e.Node)
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("node %s: %w", e.Node, err)
+	}
+	_, err = t.Exec(ctx, `UPDATE nodes SET last_seq = $2,
+		newest_at = CASE WHEN newest_at < $3 THEN $3 ELSE newest_at END,
+		seen_at = CASE WHEN seen_at < $4 THEN $4 ELSE seen_at END WHERE name = $1`, e.Node, last, sent, seen)
+	if err == nil && e.NodeUp != nil && sent >= newest {
+		_, err = t.Exec(ctx, `UPDATE nodes SET version = $2, started_at = $3, cameras = $4 WHERE name = $1`,
+			e.Node, e.NodeUp.Version, micro(e.NodeUp.Started), e.NodeUp.Cameras)
+	}
+	if err != nil {
+		return false, fmt.Errorf("node %s: %w", e.Node, err)
+	}
+	return restarted, nil
+}
+
+// fillGap takes a late number out of the range that misses it.
+func (t *Tx) fillGap(ctx context.Context, node string, seq int64) (bool, error) {
+	var from, to int64
+	err := t.QueryRow(ctx, `SELECT from_seq, to_seq FROM node_gaps WHERE node = $1 AND from_seq <= $2 AND to_seq >= $2`, node, seq).Scan(&from, &to)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = t.Exec(ctx, `DELETE FROM node_gaps WHERE node = $1 AND from_seq = $2`, node, from)
+	}
+	for _, r := range [][2]int64{{from, seq - 1}, {seq + 1, to}} {
+		if err == nil && r[0] <= r[1] {
+			_, err = t.Exec(ctx, `INSERT INTO node_gaps (node, from_seq, to_seq) VALUES ($1, $2, $3)`, node, r[0], r[1])
+		}
+	}
+	return err == nil, err
+}
+
+// Nodes returns all edges that were ever heard of, by name.
+func (s *Store) Nodes(ctx context.Context) ([]NodeRow, error) {
+	var out []NodeRow
+	err := s.View(ctx, func(t *Tx) error {
+		const q = `SELECT n.name, n.last_seq, n.version, n.started_at, n.cameras, n.seen_at,
+			(SELECT COALESCE(SUM(g.to_seq - g.from_seq + 1), 0) FROM node_gaps g WHERE g.node = n.name)
+			FROM nodes n ORDER BY n.name`
+		return t.each(ctx, q, nil, func(r *sql.Rows) error {
+			var n NodeRow
+			var started, seen int64
+			if err := r.Scan(&n.Name, &n.LastSeq, &n.Version, &started, &n.Cameras, &seen, &n.Missing); err != nil {
+				return err
+			}
+			n.Started, n.Seen = fromMicro(started), fromMicro(seen)
+			out = append(out, n)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: nodes: %w", err)
+	}
+	return out, nil
+}

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sharpeyes/sharpeyes/api"
+)
+
+// pictureFiles is what one Save has written, so that a failure leaves nothing.
+type pictureFiles struct {
+	dir     string
+	created []string // hashes of files that were not there before
+	used    map[string]bool
+}
+
+func (f *pictureFiles) use(sha string) {
+	if f.used == nil {
+		f.used = map[string]bool{}
+	}
+	f.used[sha] = true
+}
+
+func (f *pictureFiles) removeAll() error {
+	f.used = nil
+	return f.removeUnused()
+}
+
+func (f *pictureFiles) removeUnused() error {
+	var errs []error
+	for _, sha := range f.created {
+		if !f.used[sha] {
+			errs = append(errs, os.Remove(picturePath(f.dir, sha)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func picturePath(dir, sha string) string {
+	return filepath.Join(dir, sha[:2], sha+".jpg")
+}
+
+// writePicture checks the picture of an envelope and writes it to disk. It
+// returns nil without an error when there is none or it is refused.
+func (s *Store) writePicture(files *pictureFiles, e *api.Envelope) (*api.AlertPicture, error) {
+	if e.Alert == nil || e.Alert.Picture == nil {
+		return nil, nil
+	}
+	p := *e.Alert.Picture
+	if why := s.refusePicture(&p); why != "" {
+		s.metrics.pictures.WithLabelValues(why).Inc()
+		s.log.Error("picture refused, its alert is kept without it", "camera", e.Alert.Camera, "alert", e.Alert.ID, "why", why)
+		return nil, nil
+	}
+	created, err := writeFile(s.opt.PictureDir, p.SHA256, p.JPEG)
+	if err != nil {
+		return nil, fmt.Errorf("store: picture of alert %s: %w", e.Alert.ID, err)
+	}
+	if created {
+		files.created = append(files.created, p.SHA256)
+	}
+	s.metrics.pictures.WithLabelValues("kept").Inc()
+	p.Bytes, p.JPEG = len(p.JPEG), nil
+	return &p, nil
+}
+
+// refusePicture says why a picture is not kept, in a word, or "". A picture in
+// which people are not blurred is never kept, whoever sends it.
+func (s *Store) refusePicture(p *api.AlertPicture) string {
+	sum := sha256.Sum256(p.JPEG)
+	switch {
+	case len(p.JPEG) == 0:
+		return "missing"
+	case !p.Blurred:
+		return "not_blurred"
+	case len(p.JPEG) > s.opt.MaxPicture:
+		return "too_large"
+	case !bytes.HasPrefix(p.JPEG, []byte{0xff, 0xd8, 0xff}):
+		return "not_jpeg"
+	case p.SHA256 != hex.EncodeToString(sum[:]):
+		return "wrong_hash"
+	}
+	return ""
+}
+
+// writeFile puts bytes under their hash: written beside, synced, renamed, and
+// the folder synced, so that the name never stands for half a picture. It
+// answers false when the file was there.
+func writeFile(dir, sha string, data []byte) (created bool, err error) {
+	path := picturePath(dir, sha)
+	if st, err := os.Stat(path); err == nil && st.Size() == int64(len(data)) {
+		return false, nil
+	}
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return false, err
+	}
+	f, err := os.CreateTemp(folder, ".new-*") // mode 0600
+	if err != nil {
+		return false, err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return false, errors.Join(err, os.Remove(f.Name()))
+	}
+	return true, syncFolder(folder)
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (t *Tx) keepPicture(ctx context.Context, p *api.AlertPicture) error {
+	_, err := t.Exec(ctx, `INSERT INTO pictures (sha256, bytes, at) VALUES ($1, $2, $3) ON CONFLICT (sha256) DO NOTHING`,
+		p.SHA256, p.Bytes, micro(p.At))
+	if err != nil {
+		return fmt.Errorf("picture %s: %w", p.SHA256, err)
+	}
+	return nil
+}
+
+// Picture returns where the JPEG of an alert lies and what it is. It is
+// ErrNotFound without alert or picture and ErrExpired when the bytes were
+// deleted. Whoever opens the file registers the look first (api/audit).
+func (s *Store) Picture(ctx context.Context, alertID string) (path string, p api.AlertPicture, err error) {
+	row, err := s.Alert(ctx, alertID)
+	if err != nil {
+		return "", p, err
+	}
+	switch {
+	case row.Picture == PictureExpired:
+		return "", p, fmt.Errorf("picture of alert %s: %w", alertID, ErrExpired)
+	case row.Picture == PictureNone:
+		return "", p, fmt.Errorf("picture of alert %s: %w", alertID, ErrNotFound)
+	}
+	return picturePath(s.opt.PictureDir, row.Alert.Picture.SHA256), *row.Alert.Picture, nil
+}
+
+// keptPictures returns the hashes that have a row.
+func (t *Tx) keptPictures(ctx context.Context) (map[string]bool, error) {
+	kept := map[string]bool{}
+	err := t.each(ctx, `SELECT sha256 FROM pictures`, nil, func(r *sql.Rows) error {
+		var sha string
+		if err := r.Scan(&sha); err != nil {
+			return err
+		}
+		kept[sha] = true
+		return nil
+	})
+	return kept, err
+}

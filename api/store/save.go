@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/sharpeyes/sharpeyes/api"
+)
+
+// Save keeps a batch of envelopes in one transaction and says what changed.
+// When it returns nil everything is on disk and may be acknowledged; after an
+// error nothing of the batch remains and it should be handed in again. It is
+// idempotent and does not mind the order: phases of an incident merge, a closed
+// one never opens again, and the newest report of a camera wins.
+//
+// What can never be kept (no alert ID, a picture that is not what it says or in
+// which people are not blurred) is refused, logged and counted, so that one bad
+// envelope does not hold up the others; the alert itself is kept without the
+// picture. Envelopes are not modified.
+func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	begun := time.Now()
+	defer func() { s.metrics.save.Observe(time.Since(begun).Seconds()) }()
+
+	s.pictures.Lock()
+	defer s.pictures.Unlock()
+	files := pictureFiles{dir: s.opt.PictureDir}
+	pictures := make([]*api.AlertPicture, len(batch))
+	for i, e := range batch {
+		p, err := s.writePicture(&files, e)
+		if err != nil {
+			return nil, errors.Join(err, files.removeAll())
+		}
+		pictures[i] = p
+	}
+	results := make([]saved, len(batch))
+	changes, err := s.update(ctx, func(t *Tx) error {
+		for i, e := range batch {
+			r, err := s.saveOne(ctx, t, e, pictures[i], &files)
+			if err != nil {
+				return fmt.Errorf("store: envelope %s/%d: %w", e.Node, e.Seq, err)
+			}
+			results[i] = r
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, files.removeAll())
+	}
+	for i, e := range batch {
+		s.metrics.envelopes.WithLabelValues(body(e), string(results[i])).Inc()
+	}
+	// Files of alerts whose picture had expired before: nobody refers to them.
+	if err := files.removeUnused(); err != nil {
+		s.log.Warn("picture left behind, the next expiry removes it", "error", err)
+	}
+	return lastOfEach(changes), nil
+}
+
+// saved is what became of an envelope; it is a metric label.
+type saved string
+
+const (
+	savedNew       saved = "saved"
+	savedUnchanged saved = "unchanged" // nothing in it was new
+	savedRefused   saved = "refused"   // can never be kept
+)
+
+func body(e *api.Envelope) string {
+	switch {
+	case e.Alert != nil:
+		return "alert"
+	case e.Camera != nil:
+		return "camera"
+	}
+	return "node"
+}
+
+func (s *Store) saveOne(ctx context.Context, t *Tx, e *api.Envelope, p *api.AlertPicture, files *pictureFiles) (saved, error) {
+	if why := refusal(e); why != "" {
+		s.log.Error("envelope refused", "node", e.Node, "seq", e.Seq, "why", why)
+		return savedRefused, nil
+	}
+	restarted, err := t.trackNode(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	if restarted {
+		s.log.Warn("node numbers its envelopes from the beginning again, its outbox was lost or replaced", "node", e.Node, "seq", e.Seq)
+	}
+	changed := true
+	switch {
+	case e.Alert != nil:
+		changed, err = t.saveAlert(ctx, e, p, files)
+	case e.Camera != nil:
+		changed, err = t.saveCamera(ctx, e)
+	}
+	if !changed {
+		return savedUnchanged, err
+	}
+	return savedNew, err
+}
+
+// refusal says why an envelope can never be kept, or "".
+func refusal(e *api.Envelope) string {
+	switch {
+	case e.Node == "" || e.Seq == 0 || e.Seq > math.MaxInt64:
+		return "no node or number"
+	case e.Alert == nil && e.Camera == nil && e.NodeUp == nil:
+		return "no body"
+	case e.Alert != nil && (e.Alert.ID == "" || e.Alert.Camera == ""):
+		return "alert without ID or camera"
+	case e.Camera != nil && e.Camera.Camera.ID == "":
+		return "camera report without ID"
+	}
+	return ""
+}
+
+func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *api.AlertPicture, files *pictureFiles) (bool, error) {
+	a := *e.Alert
+	a.Picture = p
+	var before string
+	var expired bool
+	var shown sql.NullString
+	err := t.QueryRow(ctx, `SELECT body, picture_expired, picture FROM alerts WHERE id = $1`, a.ID).Scan(&before, &expired, &shown)
+	fresh := errors.Is(err, sql.ErrNoRows)
+	switch {
+	case fresh:
+	case err != nil:
+		return false, err
+	default:
+		if expired {
+			a.Picture = nil // its time is over; a late double brings nothing back
+		}
+		var old api.Alert
+		if err := json.Unmarshal([]byte(before), &old); err != nil {
+			return false, fmt.Errorf("alert %s: kept body: %w", a.ID, err)
+		}
+		a = merge(old, a)
+	}
+	after, err := json.Marshal(a)
+	if err != nil {
+		return false, fmt.Errorf("alert %s: %w", a.ID, err)
+	}
+	if string(after) == before {
+		return false, nil
+	}
+	if a.Picture != nil && !expired {
+		shown = sql.NullString{String: a.Picture.SHA256, Valid: true}
+		if err := t.keepPicture(ctx, a.Picture); err != nil {
+			return false, err
+		}
+		files.use(a.Picture.SHA256)
+	}
+	if fresh {
+		err = t.insertAlert(ctx, e, a, after, shown)
+	} else {
+		_, err = t.Exec(ctx, `UPDATE alerts SET phase = $2, start_at = $3, body = $4, picture = $5 WHERE id = $1`,
+			a.ID, string(a.Phase), micro(a.Start), string(after), shown)
+	}
+	if err != nil {
+		return false, fmt.Errorf("alert %s: %w", a.ID, err)
+	}
+	return true, t.Changed(ctx, KindAlert, a.ID)
+}
+
+func (t *Tx) insertAlert(ctx context.Context, e *api.Envelope, a api.Alert, body []byte, picture sql.NullString) error {
+	late := t.Now().Sub(a.Received)
+	if late < 0 || a.Received.IsZero() {
+		late = 0
+	}
+	_, err := t.Exec(ctx, `INSERT INTO alerts (id, camera, node, kind, phase, start_at, received_at, late_by, body, picture)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		a.ID, string(a.Camera), e.Node, string(a.Kind), string(a.Phase), micro(a.Start), micro(t.Now()), late.Microseconds(), string(body), picture)
+	return err
+}
+
+// lastOfEach keeps the latest change of each thing, in order: a batch often
+// carries several phases of one incident.
+func lastOfEach(changes []Change) []Change {
+	type thing struct {
+		kind ChangeKind
+		id   string
+	}
+	last := make(map[thing]int64, len(changes))
+	for _, c := range changes {
+		last[thing{c.Kind, c.ID}] = c.Seq
+	}
+	out := changes[:0]
+	for _, c := range changes {
+		if last[thing{c.Kind, c.ID}] == c.Seq {
+			out = append(out, c)
+		}
+	}
+	return out
+}

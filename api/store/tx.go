@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Tx is one transaction: a writing one inside Update, a reading one inside View.
+// Statements use $1, $2… for their arguments. It must not be kept.
+type Tx struct {
+	tx      *sql.Tx
+	now     time.Time
+	changes []Change
+}
+
+// Update runs fn in one writing transaction and commits when it returns nil;
+// otherwise nothing of it remains. Writers wait for each other, in-process by
+// one connection. When it returns nil the data is on disk.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	_, err := s.update(ctx, fn)
+	return err
+}
+
+func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error) {
+	t, err := s.begin(ctx, s.writer)
+	if err != nil {
+		return nil, err
+	}
+	defer t.tx.Rollback() //nolint:errcheck // after Commit it says ErrTxDone, before it nothing else can be done
+	if err := fn(t); err != nil {
+		return nil, err
+	}
+	if err := t.tx.Commit(); err != nil {
+		return nil, fmt.Errorf("store: commit: %w", err)
+	}
+	if len(t.changes) > 0 {
+		s.announce()
+	}
+	return t.changes, nil
+}
+
+// View runs fn in one reading transaction: all its queries see the same moment.
+// It waits for no writer.
+func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
+	t, err := s.begin(ctx, s.reader)
+	if err != nil {
+		return err
+	}
+	defer t.tx.Rollback() //nolint:errcheck // a reading transaction has nothing to lose
+	return fn(t)
+}
+
+func (s *Store) begin(ctx context.Context, db *sql.DB) (*Tx, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("store: begin: %w", err)
+	}
+	return &Tx{tx: tx, now: fromMicro(micro(s.opt.Now()))}, nil
+}
+
+// Exec runs one statement and returns how many rows it touched.
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	r, err := t.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// Query runs a query; the caller closes the rows.
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, query, args...)
+}
+
+// QueryRow runs a query of at most one row.
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(ctx, query, args...)
+}
+
+// Now returns the center's clock at the start of the transaction, cut to
+// microseconds as the database keeps it.
+func (t *Tx) Now() time.Time { return t.now }
+
+// Next adds one to a named counter and returns it. Counters have no holes: an
+// unfinished transaction gives its number back.
+func (t *Tx) Next(ctx context.Context, counter string) (int64, error) {
+	var n int64
+	err := t.QueryRow(ctx, `UPDATE counters SET value = value + 1 WHERE name = $1 RETURNING value`, counter).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("store: counter %s: %w", counter, err)
+	}
+	return n, nil
+}
+
+// each scans all rows of a query and hands them to scan one by one.
+func (t *Tx) each(ctx context.Context, query string, args []any, scan func(*sql.Rows) error) error {
+	rows, err := t.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// micro is the database's form of a time. The zero time is 0.
+func micro(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// fromMicro is the opposite of micro, in UTC.
+func fromMicro(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// notFound turns the driver's word for an empty answer into ours.
+func notFound(err error, what string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return fmt.Errorf("store: %s: %w", what, err)
+}

@@ -20,7 +20,7 @@ type Camera struct {
 	Uplink       string    `yaml:"uplink" json:"uplink,omitempty" chars:"64" jsonschema_description:"Cameras behind one link share a budget of reconnects. Default: the host of url."`
 	Disabled     bool      `yaml:"disabled" json:"disabled,omitempty" jsonschema_description:"Keep the record, do not connect. Default: false."`
 	Settings     Stream    `yaml:"settings" json:"settings,omitempty" jsonschema_description:"Overrides of edge.defaults."`
-	Masks        [][]Point `yaml:"privacy_masks" json:"privacy_masks,omitempty" items:"0..64" jsonschema_description:"Polygons that are blacked out before anything is stored or detected."`
+	Masks        [][]Point `yaml:"privacy_masks,flow" json:"privacy_masks,omitempty" items:"0..64" jsonschema_description:"Polygons that are blacked out before anything is stored or detected."`
 	Motion       Motion    `yaml:"motion" json:"motion,omitempty"`
 	Zones        []Zone    `yaml:"zones" json:"zones,omitempty" items:"0..64"`
 	Lines        []Line    `yaml:"lines" json:"lines,omitempty" items:"0..64"`
@@ -46,7 +46,7 @@ type Point [2]float64
 type Zone struct {
 	ID     string  `yaml:"id" json:"id" form:"part_id" jsonschema_description:"1 to 32 letters, digits, hyphens and underscores; once in a camera."`
 	Name   string  `yaml:"name" json:"name,omitempty" chars:"128" jsonschema_description:"Name on alerts. Default: none."`
-	Points []Point `yaml:"points" json:"points" items:"3..256" jsonschema_description:"Corners in order; the last one joins the first."`
+	Points []Point `yaml:"points,flow" json:"points" items:"3..256" jsonschema_description:"Corners in order; the last one joins the first."`
 }
 
 // Line is a directed line from A to B. The direction of a crossing follows the
@@ -55,8 +55,8 @@ type Zone struct {
 type Line struct {
 	ID   string `yaml:"id" json:"id" form:"part_id" jsonschema_description:"1 to 32 letters, digits, hyphens and underscores; once in a camera."`
 	Name string `yaml:"name" json:"name,omitempty" chars:"128" jsonschema_description:"Name on alerts. Default: none."`
-	A    Point  `yaml:"a" json:"a" jsonschema_description:"Start."`
-	B    Point  `yaml:"b" json:"b" jsonschema_description:"End."`
+	A    Point  `yaml:"a,flow" json:"a" jsonschema_description:"Start."`
+	B    Point  `yaml:"b,flow" json:"b" jsonschema_description:"End."`
 }
 
 // Rule says when an alert is raised.
@@ -64,10 +64,10 @@ type Rule struct {
 	ID         string   `yaml:"id" json:"id" form:"part_id" jsonschema_description:"1 to 32 letters, digits, hyphens and underscores; once in a camera."`
 	Name       string   `yaml:"name" json:"name,omitempty" chars:"128" jsonschema_description:"Name on alerts. Default: none."`
 	Kind       string   `yaml:"kind" json:"kind" jsonschema:"enum=zone_entry,enum=line_cross,enum=dwell,enum=motion_in_schedule,enum=camera_fault" jsonschema_description:"What the rule watches for."`
-	Zones      []string `yaml:"zones" json:"zones,omitempty" items:"0..64" form:"filled" jsonschema_description:"Zone IDs: zone_entry, dwell and motion_in_schedule, which without zones watches the whole picture."`
-	Lines      []string `yaml:"lines" json:"lines,omitempty" items:"0..64" form:"filled" jsonschema_description:"Line IDs: line_cross only."`
+	Zones      []string `yaml:"zones,flow" json:"zones,omitempty" items:"0..64" form:"filled" jsonschema_description:"Zone IDs: zone_entry, dwell and motion_in_schedule, which without zones watches the whole picture."`
+	Lines      []string `yaml:"lines,flow" json:"lines,omitempty" items:"0..64" form:"filled" jsonschema_description:"Line IDs: line_cross only."`
 	Direction  string   `yaml:"direction" json:"direction,omitempty" jsonschema:"enum=both,enum=left,enum=right" jsonschema_description:"line_cross only: seen from a to b, from left to right is right. Default: both."`
-	Classes    []string `yaml:"classes" json:"classes,omitempty" items:"0..16" form:"class" jsonschema_description:"Object classes or the groups person, vehicle, animal: zone_entry, line_cross and dwell. Default: person."`
+	Classes    []string `yaml:"classes,flow" json:"classes,omitempty" items:"0..16" form:"class" jsonschema_description:"Object classes or the groups person, vehicle, animal: zone_entry, line_cross and dwell. Default: person."`
 	MinScore   float64  `yaml:"min_score" json:"min_score,omitempty" limit:"0.01..1" jsonschema_description:"Least score of an object: zone_entry, line_cross and dwell. Default: 0.4."`
 	MinHeight  float64  `yaml:"min_height" json:"min_height,omitempty" limit:"0..1" jsonschema_description:"Least height of an object, as a share of the picture's height: zone_entry, line_cross and dwell. Default: 0."`
 	Frames     int      `yaml:"frames" json:"frames,omitempty" limit:"1..100" jsonschema_description:"N of N-of-M: so many of the last M analysed instants must meet the rule. Not for camera_fault. Default: 2."`
@@ -75,7 +75,7 @@ type Rule struct {
 	After      Duration `yaml:"after" json:"after,omitempty" limit:"1s..30d" jsonschema_description:"dwell: how long an object stands; camera_fault: for how long the camera is bad. Default: dwell 3m, camera_fault 30s."`
 	CloseAfter Duration `yaml:"close_after" json:"close_after,omitempty" limit:"1s..24h" jsonschema_description:"An alert closes when its rule was not met for this long."`
 	Cooldown   Duration `yaml:"cooldown" json:"cooldown,omitempty" limit:"0s..30d" jsonschema_description:"After closing, no new alert for this long. Default: 0s."`
-	Schedule   []string `yaml:"schedule" json:"schedule,omitempty" items:"0..64" form:"schedule" jsonschema_description:"When the rule watches: Mon-Fri 22:00-06:00, daily 08:00-18:00, 周一-周五 22:00-06:00. Default: always."`
+	Schedule   []string `yaml:"schedule,flow" json:"schedule,omitempty" items:"0..64" form:"schedule" jsonschema_description:"When the rule watches: Mon-Fri 22:00-06:00, daily 08:00-18:00, 周一-周五 22:00-06:00. Default: always."`
 	Level      int      `yaml:"level" json:"level,omitempty" limit:"1..4" jsonschema_description:"Severity of the hazard, 1 (highest) to 4."`
 	Category   string   `yaml:"category" json:"category,omitempty" form:"category" jsonschema_description:"Proposed event category: 4 digits of the table in use. Default: none."`
 }

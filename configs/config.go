@@ -33,7 +33,7 @@ type Log struct {
 // Redis names the server between edge and center. In standalone an empty
 // Addresses starts a private redis-server on a Unix socket in DataDir.
 type Redis struct {
-	Addresses []string `yaml:"addresses" json:"addresses,omitempty" items:"0..64" form:"filled" jsonschema_description:"host:port or unix:///path; several mean Sentinel (with master) or Cluster. Empty, in a file with edge and center: a private redis-server on a Unix socket in data_dir."`
+	Addresses []string `yaml:"addresses,flow" json:"addresses,omitempty" items:"0..64" form:"filled" jsonschema_description:"host:port or unix:///path; several mean Sentinel (with master) or Cluster. Empty, in a file with edge and center: a private redis-server on a Unix socket in data_dir."`
 	Master    string   `yaml:"master" json:"master,omitempty" jsonschema_description:"Name of the Sentinel master. Default: none."`
 	Username  string   `yaml:"username" json:"username,omitempty" jsonschema_description:"User name. Default: none."`
 	Password  Secret   `yaml:"password" json:"password,omitempty" jsonschema_description:"Password, by env or file. Default: none."`

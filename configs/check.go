@@ -1,0 +1,160 @@
+package configs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones on systems that have none installed, such as slim containers
+)
+
+// check notes what is wrong with c beyond the single values: what belongs
+// together, what excludes each other, and what the file refers to. c is as the
+// file has it, without defaults.
+func (l *loader) check(c *Config) {
+	if c.Edge == nil && c.Center == nil {
+		l.wrong(nil, "has neither an edge nor a center section", "add edge: to pull cameras, center: to keep alerts and serve people, or both")
+	}
+	if c.Timezone != "" {
+		// LoadLocation takes "Local" too, which is another zone on another machine.
+		if _, err := time.LoadLocation(c.Timezone); err != nil || c.Timezone == "Local" {
+			l.wrong((*place)(nil).to("timezone"), quote(c.Timezone)+" is not a time zone", "write an IANA name, for example Asia/Shanghai")
+		}
+	}
+	l.checkRedis(c)
+	if c.Edge != nil {
+		l.checkEdge(c.Edge, (*place)(nil).to("edge"))
+	}
+	if c.Center != nil {
+		l.checkCenter(c.Center, (*place)(nil).to("center"))
+	}
+}
+
+func (l *loader) checkRedis(c *Config) {
+	r, p := &c.Redis, (*place)(nil).to("redis")
+	l.resolve(&r.Password, p.to("password"))
+	if len(r.Addresses) == 0 && (c.Edge == nil) != (c.Center == nil) {
+		l.wrong(p.to("addresses"), "names no Redis server, and this file has only one of edge and center", "write redis: {addresses: [HOST:6379]}")
+	}
+	if r.Username != "" && !r.Password.Set() {
+		l.wrong(p.to("username"), "has a user without a password", "add password: {env: NAME} or password: {file: PATH}")
+	}
+	sockets := 0
+	for i, address := range r.Addresses {
+		at := p.to("addresses").item(i)
+		if path, ok := strings.CutPrefix(address, "unix://"); ok {
+			sockets++
+			if !strings.HasPrefix(path, "/") {
+				l.wrong(at, "names a Unix socket by a relative path", "write unix:///PATH")
+			}
+			continue
+		}
+		if address == "" {
+			continue // said already
+		}
+		if err := checkHostPort(address, false); err != nil {
+			what, remedy := "is not host:port", "write HOST:6379 or unix:///PATH"
+			if strings.Contains(address, "@") {
+				what, remedy = "carries a user or a password", "write HOST:6379, and redis.username and redis.password: {env: NAME}"
+			}
+			l.wrong(at, what, remedy)
+		}
+	}
+	if sockets > 0 && len(r.Addresses) > 1 {
+		l.wrong(p.to("addresses"), "names a Unix socket among several addresses", "write one Unix socket, or host:port for each server")
+	}
+}
+
+func (l *loader) checkEdge(e *Edge, p *place) {
+	l.checkReadable(e.Detector.Model, p.join("detector.model"))
+	l.checkRates(e.Defaults, Stream{}, p.to("defaults"))
+	ids := make(map[string]int, len(e.Cameras))
+	for i := range e.Cameras {
+		cam, at := &e.Cameras[i], p.to("cameras").item(i)
+		if first, twice := ids[cam.ID]; twice && cam.ID != "" {
+			l.wrong(at.to("id"), quote(cam.ID)+" is the ID of another camera too", l.firstAt(p.to("cameras").item(first).to("id")))
+		} else {
+			ids[cam.ID] = i
+		}
+		l.checkCamera(cam, e.Defaults, at)
+	}
+}
+
+// firstAt is the remedy for an ID that was used before, at p.
+func (l *loader) firstAt(p *place) string {
+	line := 0
+	if tk := l.doc.find(p); tk != nil {
+		line = tk.Position.Line
+	}
+	return fmt.Sprintf("give each its own; the first is on line %d", line)
+}
+
+// checkRates holds detect_fps against analyse_fps, each from s, then from
+// above, then built in.
+func (l *loader) checkRates(s, above Stream, p *place) {
+	if s.AnalyseFPS == 0 && s.DetectFPS == 0 {
+		return
+	}
+	key := "detect_fps"
+	if s.DetectFPS == 0 {
+		key = "analyse_fps"
+	}
+	fill(&s, above)
+	fill(&s, defaultStream())
+	if s.DetectFPS > s.AnalyseFPS {
+		l.wrong(p.to(key), fmt.Sprintf("detect_fps (%g) is above analyse_fps (%g)", s.DetectFPS, s.AnalyseFPS), "objects are looked for only at analysed instants: write detect_fps at most as high")
+	}
+}
+
+// checkReadable checks that the file that stands at p can be read; "" is none.
+func (l *loader) checkReadable(path string, p *place) []byte {
+	if path == "" {
+		return nil
+	}
+	const remedy = "write the path of a file that this user may read; a relative one counts from the configuration file"
+	info, err := os.Stat(resolvePath(path, l.dir))
+	if err == nil && !info.Mode().IsRegular() {
+		l.wrong(p, "is not a file", remedy)
+		return nil
+	}
+	var data []byte
+	if err == nil {
+		data, err = readBounded(resolvePath(path, l.dir), 1<<20) // a megabyte proves it and holds any certificate
+	}
+	if err != nil {
+		l.wrong(p, "cannot be read: "+whyUnreadable(err), remedy)
+		return nil
+	}
+	return data
+}
+
+func (l *loader) checkCenter(c *Center, p *place) {
+	l.checkReadable(c.DivisionsFile, p.to("divisions_file"))
+	if strings.Contains(c.Database, "://") {
+		l.wrong(p.to("database"), "is an address", "write the path of an SQLite file, relative to data_dir")
+	}
+	switch {
+	case c.TLSCert != "" && c.TLSKey == "":
+		l.wrong(p.to("tls_cert"), "stands without tls_key", "add tls_key, or remove tls_cert to serve plain HTTP")
+	case c.TLSCert == "" && c.TLSKey != "":
+		l.wrong(p.to("tls_key"), "stands without tls_cert", "add tls_cert, or remove tls_key to serve plain HTTP")
+	case c.TLSCert != "":
+		cert, key := l.checkReadable(c.TLSCert, p.to("tls_cert")), l.checkReadable(c.TLSKey, p.to("tls_key"))
+		if cert == nil || key == nil {
+			return
+		}
+		if _, err := tls.X509KeyPair(cert, key); err != nil {
+			l.wrong(p.to("tls_cert"), "and tls_key are not a pair in PEM form", "write the certificate chain in tls_cert and its own key in tls_key")
+		}
+	}
+}
+
+// checkCA checks that the file at p holds at least one certificate.
+func (l *loader) checkCA(path string, p *place) {
+	data := l.checkReadable(path, p)
+	if data != nil && !x509.NewCertPool().AppendCertsFromPEM(data) {
+		l.wrong(p, "holds no certificate in PEM form", "write a file that begins with -----BEGIN CERTIFICATE-----")
+	}
+}

@@ -59,9 +59,9 @@ type Analyser struct {
 	detectorDown bool // said in the log
 
 	needKey     bool
-	nextInstant time.Time
+	instants    pace
+	skips       pace
 	lastInstant time.Time
-	lastSkip    time.Time
 	lastAsked   time.Time
 	lastMotion  time.Time
 	moved       []movedBox
@@ -106,11 +106,14 @@ func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
 	birth := trackBirth(opt.Camera.Rules)
 	return &Analyser{
 		opt: opt, id: id, masks: masks, metrics: opt.Metrics.forCamera(id), birth: birth, tracker: NewTracker(birth),
-		lawful:  Lawful(opt.Camera.LegalBasis),
-		health:  pictureHealth{frozenFor: s.FrozenFor.Std(), tell: opt.Picture},
-		needKey: true,
+		lawful:   Lawful(opt.Camera.LegalBasis),
+		health:   pictureHealth{frozenFor: s.FrozenFor.Std(), tell: opt.Picture},
+		needKey:  true,
+		instants: pace{every: every(s.AnalyseFPS)}, skips: pace{every: every(s.AnalyseFPS)},
 	}, nil
 }
+
+func every(fps float64) time.Duration { return time.Duration(float64(time.Second) / fps) }
 
 // Lawful says whether a camera with this basis of Order 799 may be analysed.
 // Only the bases for public places are in the list: anything new, misspelt or
@@ -180,7 +183,7 @@ func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
 		a.health.alive(au.Received, frame.Luma.Pix)
 		return
 	}
-	if a.due(au.Received) {
+	if a.instants.due(au.Received) {
 		a.health.alive(au.Received, frame.Luma.Pix)
 		a.analyse(ctx, au, frame)
 	}
@@ -233,17 +236,22 @@ func sizeSupported(f *Frame) bool {
 	return min(s.X, s.Y) >= minSide && max(s.X, s.Y) <= maxSide
 }
 
-// due says whether this picture is one of the AnalyseFPS a second. The times of
-// receipt come in bursts, so the next instant is counted from when this one
-// should have been, not from when it was.
-func (a *Analyser) due(at time.Time) bool {
-	every := time.Duration(float64(time.Second) / a.opt.Camera.Settings.AnalyseFPS)
-	if at.Before(a.nextInstant) && a.nextInstant.Sub(at) <= every {
+// pace picks so many instants a second out of more. The times of receipt come in
+// bursts, so the next instant is counted from when this one should have been, not
+// from when it was.
+type pace struct {
+	every time.Duration
+	next  time.Time
+}
+
+// due says whether at is one of the instants.
+func (p *pace) due(at time.Time) bool {
+	if at.Before(p.next) && p.next.Sub(at) <= p.every {
 		return false
 	}
-	a.nextInstant = a.nextInstant.Add(every)
-	if gap := at.Sub(a.nextInstant); gap > 0 || gap < -every {
-		a.nextInstant = at.Add(every)
+	p.next = p.next.Add(p.every)
+	if gap := at.Sub(p.next); gap > 0 || gap < -p.every {
+		p.next = at.Add(p.every)
 	}
 	return true
 }
@@ -371,14 +379,9 @@ func (a *Analyser) hasMoved(d Detection) bool {
 // skip emits that an instant was not analysed, at most AnalyseFPS times a
 // second: a stream without key units is not worth more.
 func (a *Analyser) skip(au ingest.AccessUnit, why Skip) {
-	if !a.lawful {
+	if !a.lawful || !a.skips.due(au.Received) {
 		return
 	}
-	every := time.Duration(float64(time.Second) / a.opt.Camera.Settings.AnalyseFPS)
-	if since := au.Received.Sub(a.lastSkip); !a.lastSkip.IsZero() && since >= 0 && since < every {
-		return
-	}
-	a.lastSkip = au.Received
 	a.metrics.skipped[why].Inc()
 	a.opt.Emit(Observation{Camera: a.id, At: au.Received, PTS: au.PTS, Skipped: why})
 }

@@ -15,7 +15,7 @@ const (
 	standingLife = 30 * time.Second
 	grownHits    = 3    // detections that make a track grown up
 	standingHits = 6    // detections before a track may be called standing
-	standing     = 0.05 // extents per second under which it stands
+	standing     = 0.15 // extents per second under which it stands
 	maxTracks    = 64
 	sizeWeight   = 0.4 // of the newest box in the smoothed size
 	lostDamping  = 0.6 // of the speed, at each sample without the object
@@ -42,6 +42,7 @@ type track struct {
 	w, h    float64
 	votes   []vote
 	matched bool
+	stood   bool // when it was last found
 }
 
 type vote struct {
@@ -89,7 +90,7 @@ func (t *Tracker) Update(at time.Time, found []Detection, mayStart func(Detectio
 	return t.list()
 }
 
-// Tracks returns the live tracks as of the last Update.
+// list copies the live tracks.
 func (t *Tracker) list() []Track {
 	if len(t.tracks) == 0 {
 		return nil
@@ -163,6 +164,7 @@ func (k *track) correct(at time.Time, d Detection) {
 	k.w += sizeWeight * (d.Box.W - k.w)
 	k.h += sizeWeight * (d.Box.H - k.h)
 	k.place()
+	k.stood = math.Abs(k.x.v) < standing*k.w && math.Abs(k.y.v) < standing*k.h
 	k.Score, k.Seen = d.Score, at
 	k.Hits++
 	k.vote(d)
@@ -197,7 +199,7 @@ func (k *track) vote(d Detection) {
 
 func (k *track) life() time.Duration {
 	switch {
-	case k.Hits >= standingHits && math.Abs(k.x.v) < standing*k.w && math.Abs(k.y.v) < standing*k.h:
+	case k.Hits >= standingHits && k.stood:
 		return standingLife
 	case k.Hits >= grownHits:
 		return trackLife

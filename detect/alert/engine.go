@@ -98,9 +98,14 @@ func (e *Engine) faults(at time.Time) []Alert {
 		if r.kind != CameraFault {
 			continue
 		}
-		v := e.fault.verdict(at, r.after)
-		v.met = v.met && r.schedule.Active(at.In(e.zone))
+		active := r.schedule.Active(at.In(e.zone))
 		for _, i := range r.incidents {
+			after := r.after
+			if i.open != nil {
+				after = 0 // a camera that comes and goes is one fault, not many
+			}
+			v := e.fault.verdict(at, after)
+			v.met = v.met && active
 			out = append(out, i.judge(e.camera, at, v)...)
 		}
 	}

@@ -8,15 +8,16 @@ import (
 
 // How coarse and how wide pixels are drawn, in shares of a box or the picture.
 const (
-	minBlock   = 8       // pixels of the stored picture
-	boxBlocksX = 5       // blocks across a person, whose head is about a third as wide
-	boxBlocksY = 10      // blocks down a person, whose head is about an eighth as high
-	wideBlocks = 40      // blocks across the picture where it is not known how large people are
-	padding    = 0.1     // of a box, on each side: detectors cut off heads and hands
-	motionPad  = 2. / 90 // of the picture's height: motion is found in cells of this size
-	plateFrom  = 0.45    // of a vehicle's height: below it there may be a plate
-	explained  = 0.7     // share of a moving region that known objects cover
-	sureObject = 0.4     // score of a vehicle or animal that explains motion
+	minBlock    = 8       // pixels of the stored picture
+	boxBlocksX  = 5       // blocks across a person, whose head is about a third as wide
+	boxBlocksY  = 10      // blocks down a person, whose head is about an eighth as high
+	wideBlocks  = 40      // blocks across the picture where it is not known how large people are
+	padding     = 0.1     // of a box, on each side: detectors cut off heads and hands
+	motionPad   = 2. / 90 // of the picture's height: motion is found in cells of this size
+	plateFrom   = 0.45    // of a vehicle's height: below it there may be a plate
+	explained   = 0.7     // share of a moving region that known objects cover
+	sureObject  = 0.4     // score of a vehicle or animal that explains motion
+	motionShare = 0.4     // of such an object's box that must move
 )
 
 // blur is a part of the picture that must be pixelated.
@@ -31,37 +32,43 @@ func blurred(obs detect.Observation) []blur {
 		return []blur{{box: detect.Box{W: 1, H: 1}, wide: true}}
 	}
 	var out []blur
-	var known []detect.Box
 	for _, d := range obs.Detections {
 		b := pad(d.Box, padding*d.Box.W, padding*d.Box.H)
 		switch {
 		case showsPeople(d.Class):
 			out = append(out, blur{box: b})
-			known = append(known, b)
-			continue
 		case d.Class.Group() == detect.GroupVehicle:
-			lower := b
-			lower.Y += plateFrom * b.H
-			lower.H -= plateFrom * b.H
-			out = append(out, blur{box: lower})
-		}
-		if d.Score >= sureObject {
-			known = append(known, pad(d.Box, motionPad, motionPad))
+			b.Y, b.H = b.Y+plateFrom*b.H, (1-plateFrom)*b.H
+			out = append(out, blur{box: b})
 		}
 	}
 	for _, d := range obs.Masked {
 		out = append(out, blur{box: pad(d.Box, padding*d.Box.W, padding*d.Box.H)})
 	}
 	for _, m := range obs.Motion.Boxes {
-		covered := 0.0
-		for _, k := range known {
-			covered = max(covered, m.Intersect(k).Area())
-		}
-		if covered < explained*m.Area() {
+		if !isExplained(m, obs.Detections) {
 			out = append(out, blur{box: m, wide: true})
 		}
 	}
 	return out
+}
+
+// isExplained says whether what moves in m is a known object: people are
+// pixelated anyhow; a vehicle or animal must nearly fill m and m must be about as
+// large, because somebody who steps out of a parked car moves within its box.
+func isExplained(m detect.Box, known []detect.Detection) bool {
+	for _, d := range known {
+		if showsPeople(d.Class) {
+			if m.Intersect(pad(d.Box, padding*d.Box.W, padding*d.Box.H)).Area() >= explained*m.Area() {
+				return true
+			}
+			continue
+		}
+		if d.Score >= sureObject && m.Intersect(pad(d.Box, motionPad, motionPad)).Area() >= explained*m.Area() && m.Area() >= motionShare*d.Box.Area() {
+			return true
+		}
+	}
+	return false
 }
 
 // showsPeople says whether a box of the class has a person in it: on a bicycle or

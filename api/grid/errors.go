@@ -31,6 +31,8 @@ var (
 	ErrForbidden = errors.New("this user may not decide on alerts and events")
 	// ErrUnknownPlace says that the alert's camera has not reported its record, so the event would have no place.
 	ErrUnknownPlace = errors.New("the camera of the alert has not reported its division yet")
+	// ErrSamePerson says that this step needs another person than the one before it.
+	ErrSamePerson = errors.New("this step must be made by another person")
 	// ErrTransition is wrapped by every *TransitionError.
 	ErrTransition = errors.New("the event cannot go there")
 	// ErrTextTooLong says that a title or note is longer than MaxTitle or MaxNote.

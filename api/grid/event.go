@@ -6,28 +6,6 @@ package grid
 
 import "time"
 
-// State is where an event is in its life (domain reference §5.3).
-type State string
-
-// The states.
-const (
-	Reported           State = "reported"            // 上报
-	Accepted           State = "accepted"            // 受理
-	Rejected           State = "rejected"            // 不予受理
-	Filed              State = "filed"               // 立案
-	Dispatched         State = "dispatched"          // 派遣
-	Returned           State = "returned"            // 回退
-	Handling           State = "handling"            // 处置中
-	ExtensionRequested State = "extension_requested" // 延期申请
-	Suspended          State = "suspended"           // 挂账
-	FedBack            State = "fed_back"            // 反馈
-	Verifying          State = "verifying"           // 核查
-	VerifyFailed       State = "verify_failed"       // 验证未通过
-	Closed             State = "closed"              // 结案
-	Evaluated          State = "evaluated"           // 评价
-	Archived           State = "archived"            // 归档
-)
-
 // SourceAICamera is the source of every event that came from a video alert.
 const SourceAICamera = "AI_CAMERA"
 
@@ -38,7 +16,7 @@ type Event struct {
 	CategoryCode string     `json:"categoryCode"`
 	CategoryName string     `json:"categoryName"`
 	Level        int        `json:"level"`   // hazard severity 1 (highest) to 4
-	Urgency      string     `json:"urgency"` // "01" urgent, "02" ordinary
+	Urgency      string     `json:"urgency"` // "01" urgent (levels 1 and 2), "02" ordinary
 	Source       string     `json:"source"`
 	Title        string     `json:"title"`
 	Description  string     `json:"description"`
@@ -75,7 +53,9 @@ type Step struct {
 	From State     `json:"from,omitempty"` // "" for the first
 	To   State     `json:"to"`
 	By   string    `json:"by"` // name of who moved it
-	Unit string    `json:"unit,omitempty"`
-	Post string    `json:"post,omitempty"`
-	Note string    `json:"note,omitempty"`
+
+	login string // of who moved it; two steps of one person are told by it
+	Unit  string `json:"unit,omitempty"`
+	Post  string `json:"post,omitempty"`
+	Note  string `json:"note,omitempty"`
 }

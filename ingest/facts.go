@@ -26,7 +26,8 @@ type facts struct {
 	sameSince time.Time // since when keySum is what it is
 	jumps     []time.Time
 	endWhy    Fact // reason and hint of the last end
-	verdict   Fact // of the analyser
+	verdict   Fact // of the analyser, who speaks when it changes
+	stale     bool // the frames failed since: wait for a key frame before it counts again
 }
 
 func newFacts(id CameraID, timeout, frozen time.Duration, at time.Time) *facts {
@@ -105,14 +106,14 @@ func (f *facts) unit(key bool, sum uint64, jumped bool, at time.Time) bool {
 		if f.lastKey.IsZero() || sum != f.keySum {
 			f.keySum, f.sameSince = sum, at
 		}
-		f.lastKey = at
+		f.lastKey, f.stale = at, false
 	}
 	return f.judge(at) || c
 }
 
 // picture takes the analyser's verdict.
 func (f *facts) picture(v Value, r Reason, at time.Time) bool {
-	f.verdict = Fact{Value: v, Reason: r}
+	f.verdict, f.stale = Fact{Value: v, Reason: r}, false
 	return f.judge(at)
 }
 
@@ -144,22 +145,18 @@ func (f *facts) judge(at time.Time) bool {
 	switch {
 	case f.state.Frames.Value == No && f.state.Frames.Reason != ReasonClock:
 		// What nobody sees is neither good nor bad.
-		f.verdict = Fact{}
+		f.stale = true
 		return set(p, Unknown, f.state.Frames.Reason, f.state.Frames.Hint, at)
 	case f.session && f.lastKey.IsZero() && at.Sub(f.begun) >= 2*f.timeout:
 		return set(p, No, ReasonNoKeyFrame, "set the camera's key frame interval to 2 s and switch off intra refresh", at)
 	case f.session && !f.lastKey.IsZero() && f.lastKey.Sub(f.sameSince) >= f.frozen && f.lastKey != f.sameSince:
 		return set(p, No, ReasonFrozen, "the camera sends the same picture again and again: restart it", at)
-	case f.verdict.Value != Unknown:
-		return set(p, f.verdict.Value, f.verdict.Reason, "", at)
-	case p.Value == No && (p.Reason == ReasonNoKeyFrame || p.Reason == ReasonFrozen):
+	case f.state.Frames.Value == Unknown:
+		return false // nothing came yet
+	case f.stale:
 		return set(p, Unknown, ReasonNone, "", at)
-	case p.Value != Unknown:
-		return set(p, Unknown, f.verdict.Reason, "", at)
-	case f.state.Frames.Value == Yes:
-		return set(p, Unknown, f.verdict.Reason, "", at)
 	}
-	return false
+	return set(p, f.verdict.Value, f.verdict.Reason, "", at)
 }
 
 const hintNoFrames = "the session stands but no video comes: look at the camera's stream settings and at the link"

@@ -290,8 +290,9 @@ func (f *Fleet) Cameras() []Camera {
 
 // SetPicture takes the analyser's verdict on a camera's picture: Yes when it
 // decodes to a picture that lives, No with the reason, or Unknown. It holds
-// until the next verdict, or until the frames fail, after which a new one is
-// needed. Saying the same again is cheap. Unknown cameras are ignored.
+// until the next one; while the frames fail, and until the next key frame, the
+// picture is Unknown all the same. Saying the same again is cheap. Unknown
+// cameras are ignored.
 func (f *Fleet) SetPicture(id CameraID, v Value, r Reason) {
 	f.mu.Lock()
 	w := f.workers[id]

@@ -1,0 +1,279 @@
+// The alerts of the page: one list, fed by the first load, by the live
+// connection and by the user's own decisions. It lives outside the wall's view
+// so that sound and title go on while another view is open.
+import { ApiError, explain, get, post, serverNow } from "../http";
+import { known, t } from "../i18n";
+import { normal, type Category, type Dismissal, type GridEvent, type Page, type Row } from "../model";
+import { Observable } from "../observable";
+import { beep } from "../sound";
+import { toast, dropToast } from "../toast";
+import { following, matches, maxCap, pageSize, startCap, step, sweep, upsert, type Filter, type Item } from "./rows";
+
+export interface Feed {
+  items: Item[];
+  filter: Filter;
+  selected: string;
+  paused: boolean;
+  /** held are the new alerts that came while paused, by ID. */
+  held: Map<string, Row>;
+  next: string;
+  cap: number;
+  loading: boolean;
+  error: string;
+  /** lastAlert is when the center last heard of any alert, as far as this page knows. */
+  lastAlert: string;
+  /** busy is the alert whose decision is on its way. */
+  busy: string;
+}
+
+const empty: Feed = {
+  items: [],
+  filter: { status: "new", division: "", level: 0 },
+  selected: "",
+  paused: false,
+  held: new Map(),
+  next: "",
+  cap: startCap,
+  loading: false,
+  error: "",
+  lastAlert: "",
+  busy: "",
+};
+
+export const feed = new Observable<Feed>(empty);
+/** announced is the latest new alert, for screen readers. */
+export const announced = new Observable<Row | null>(null);
+
+/** The most that wait while paused; the oldest are still found by "load more". */
+const heldCap = 500;
+/** How long "u" finds the last decision, as the server allows. */
+const undoMs = 10 * 60_000;
+const undoToastMs = 15_000;
+
+let last: { id: string; atMs: number; toast: number } | null = null;
+let generation = 0;
+
+const set = (part: Partial<Feed>): void => feed.update((f) => ({ ...f, ...part }));
+
+/** resetFeed forgets everything, at logout. */
+export function resetFeed(): void {
+  generation++;
+  last = null;
+  feed.set(empty);
+}
+
+function query(f: Filter, before: string): string {
+  const q = new URLSearchParams({ limit: String(pageSize) });
+  if (f.status) q.set("status", f.status);
+  if (f.division) q.set("division", f.division);
+  if (before) q.set("before", before);
+  return `/alerts?${q}`;
+}
+
+function latest(a: string, b: string): string {
+  return (Date.parse(b) || 0) > (Date.parse(a) || 0) ? b : a;
+}
+
+function add(f: Feed, rows: Row[]): Feed {
+  let { items, lastAlert, next } = f;
+  for (const row of rows) {
+    const u = upsert(items, row, f.filter, f.cap, Date.now());
+    items = u.items;
+    // What fell off the end is found again by its neighbour's cursor.
+    if (u.dropped) next = items[items.length - 1]?.row.alert.id ?? next;
+    lastAlert = latest(lastAlert, row.received_at);
+  }
+  return { ...f, items, lastAlert, next, selected: f.selected || (items[0]?.row.alert.id ?? "") };
+}
+
+/** load reads the first page for the filter. keep: merge into what is shown (after a reconnect). */
+export async function load(keep = false): Promise<void> {
+  const mine = ++generation;
+  const { filter } = feed.get();
+  set({ loading: true, error: "", ...(keep ? {} : { items: [], next: "", cap: startCap, selected: "", held: new Map() }) });
+  try {
+    const page = await get<Page<Row>>(query(filter, ""));
+    if (mine !== generation) return;
+    const rows = (page.items ?? []).map(normal);
+    if (keep) await settle(rows, page.next ?? "", mine);
+    feed.update((f) => ({ ...add(f, rows), loading: false, next: keep && f.items.length > rows.length ? f.next : (page.next ?? "") }));
+    if (rows.length === 0 && !feed.get().lastAlert) await lastEver(mine);
+  } catch (e) {
+    if (mine === generation) set({ loading: false, error: explain(e) });
+  }
+}
+
+/** settle asks about what we show but the fresh page lacks: it was decided while the line was down. */
+async function settle(rows: Row[], next: string, mine: number): Promise<void> {
+  const fresh = new Set(rows.map((r) => r.alert.id));
+  const oldest = rows[rows.length - 1];
+  const missing = feed.get().items.filter(
+    (i) => !fresh.has(i.row.alert.id) && i.leaveAt === 0 && (!next || (oldest && i.row.received_at >= oldest.received_at)),
+  );
+  for (const i of missing.slice(0, pageSize)) {
+    if (mine !== generation) return;
+    await refresh(i.row.alert.id);
+  }
+}
+
+async function lastEver(mine: number): Promise<void> {
+  try {
+    const page = await get<Page<Row>>("/alerts?limit=1");
+    const row = page.items?.[0];
+    if (row && mine === generation) set({ lastAlert: latest(feed.get().lastAlert, row.received_at) });
+  } catch {
+    // Only decorates the empty wall.
+  }
+}
+
+/** more loads the next older page and lets the list grow, up to its limit. */
+export async function more(): Promise<void> {
+  const { filter, next, cap, items } = feed.get();
+  if (!next || feed.get().loading || items.length >= maxCap) return;
+  const mine = generation;
+  set({ loading: true, cap: Math.min(maxCap, Math.max(cap, items.length + pageSize)) });
+  try {
+    const page = await get<Page<Row>>(query(filter, next));
+    if (mine !== generation) return;
+    feed.update((f) => ({ ...add(f, (page.items ?? []).map(normal)), loading: false, next: page.next ?? "" }));
+  } catch (e) {
+    if (mine !== generation) return;
+    set({ loading: false });
+    toast(explain(e), { kind: "error" });
+  }
+}
+
+export function setFilter(part: Partial<Filter>): void {
+  set({ filter: { ...feed.get().filter, ...part } });
+  void load();
+}
+
+/** receive takes a row from the live connection. */
+export function receive(raw: Row): void {
+  const row = normal(raw);
+  const f = feed.get();
+  const shown = f.items.some((i) => i.row.alert.id === row.alert.id);
+  const isNew = !shown && !f.held.has(row.alert.id) && row.status === "new" && row.alert.phase !== "closed";
+  if (f.paused && !shown && matches(row, f.filter)) {
+    const held = new Map(f.held).set(row.alert.id, row);
+    if (held.size > heldCap) held.delete(held.keys().next().value as string);
+    set({ held, lastAlert: latest(f.lastAlert, row.received_at) });
+  } else {
+    feed.update((g) => add(g, [row]));
+  }
+  if (isNew) {
+    announced.set(row);
+    beep(row.alert.level);
+  }
+}
+
+export function togglePause(): void {
+  const f = feed.get();
+  if (!f.paused) return set({ paused: true });
+  feed.update((g) => add({ ...g, paused: false, held: new Map() }, [...f.held.values()]));
+}
+
+/** tidy removes what has lingered; called once a second. */
+export function tidy(): void {
+  feed.update((f) => {
+    const items = sweep(f.items, Date.now(), f.selected);
+    return items === f.items ? f : { ...f, items };
+  });
+}
+
+export function select(id: string): void {
+  set({ selected: id });
+}
+
+export function move(n: number): void {
+  feed.update((f) => ({ ...f, selected: step(f.items, f.selected, n) }));
+}
+
+/** selectedRow is the alert that is looked at, or undefined. */
+export function selectedRow(f: Feed = feed.get()): Row | undefined {
+  return f.items.find((i) => i.row.alert.id === f.selected)?.row;
+}
+
+/** refresh asks the server for one alert and shows it as it is now. */
+export async function refresh(id: string): Promise<void> {
+  try {
+    const row = normal(await get<Row>(`/alerts/${encodeURIComponent(id)}`));
+    feed.update((f) => add(f, [row]));
+  } catch {
+    // The live connection will tell.
+  }
+}
+
+async function decide(id: string, send: () => Promise<string>): Promise<boolean> {
+  if (feed.get().busy) return false;
+  set({ busy: id });
+  try {
+    const text = await send();
+    await refresh(id);
+    const shownAt = toast(text, { action: { label: t("act.undo"), run: () => void undo() }, ms: undoToastMs });
+    last = { id, atMs: Date.now(), toast: shownAt };
+    feed.update((f) => (f.selected === id ? { ...f, selected: following(f.items, id) } : f));
+    leaveButton();
+    return true;
+  } catch (e) {
+    toast(explain(e), { kind: "error" });
+    if (e instanceof ApiError && e.status === 409) await refresh(id);
+    return false;
+  } finally {
+    set({ busy: "" });
+  }
+}
+
+/** leaveButton moves the focus from a decision's button to the list: the button now stands for the next alert, and Enter must not decide about that one unseen. */
+function leaveButton(): void {
+  if (document.activeElement?.closest(".actions")) document.querySelector<HTMLElement>('[role="listbox"]')?.focus();
+}
+
+/** confirm makes the alert an event. Resolves to whether it worked; errors are shown. */
+export function confirm(id: string, body: { category: string; title: string; note: string }): Promise<boolean> {
+  return decide(id, async () => {
+    const event = await post<GridEvent>(`/alerts/${encodeURIComponent(id)}/confirm`, body);
+    return t("act.confirmed", { no: event?.eventNo ?? "" });
+  });
+}
+
+/** dismiss closes the alert with a reason. */
+export function dismiss(id: string, reason: Dismissal, note = ""): Promise<boolean> {
+  return decide(id, async () => {
+    await post(`/alerts/${encodeURIComponent(id)}/dismiss`, { reason, note });
+    return t("act.dismissed", { reason: known("reason", reason) });
+  });
+}
+
+/** undo takes the user's last decision back. */
+export async function undo(): Promise<void> {
+  if (!last || Date.now() - last.atMs > undoMs) {
+    toast(t("act.nothing"));
+    return;
+  }
+  const { id, toast: shown } = last;
+  try {
+    await post(`/alerts/${encodeURIComponent(id)}/undo`, {});
+    last = null;
+    dropToast(shown);
+    await refresh(id);
+    set({ selected: id });
+    toast(t("act.undone"));
+  } catch (e) {
+    toast(explain(e), { kind: "error" });
+    if (e instanceof ApiError && e.status === 409) await refresh(id);
+  }
+}
+
+let categories: Promise<Category[]> | null = null;
+/** eventCategories is the server's table, read once; a failure is tried again at the next call. */
+export function eventCategories(): Promise<Category[]> {
+  categories ??= get<Category[] | Page<Category>>("/event-categories").then((r) => (Array.isArray(r) ? r : (r.items ?? [])));
+  categories.catch(() => (categories = null));
+  return categories;
+}
+
+/** ageOf is how long ago an alert began, in seconds by the server's clock. */
+export function ageOf(row: Row): number {
+  return (serverNow() - Date.parse(row.alert.start)) / 1000;
+}

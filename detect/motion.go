@@ -22,7 +22,8 @@ const (
 	sceneShift   = 5  // the scene is an average over 32 instants, about 4 s
 	recentShift  = 2  // the recent picture is an average over 4 instants, 0.5 s
 	absorbEvery  = 4  // what stands in front of the scene is learned this much slower
-	gainUnit     = 1 << 8
+	gainBits     = 8
+	gainUnit     = 1 << gainBits
 	scaleBits    = 5 // averages are kept in 1/128 grey level: sums of four pixels << 5
 	globalChange = 0.5
 )
@@ -58,8 +59,6 @@ type motionCell struct {
 	seen    bool // by the search for regions
 	changed int16
 	recent  int16
-	sum     int32 // of the picture, for the gain
-	scene   int32 // of the scene, same unit
 }
 
 var _ MotionFinder = (*CellMotion)(nil)
@@ -176,13 +175,13 @@ func (m *CellMotion) learnAll() {
 }
 
 // gain returns how much brighter the picture is than the scene, in 1/256: the
-// median over the cells, so that an object that fills some of them has no say.
+// median over every other cell, so that an object that fills some of them has no
+// say.
 func (m *CellMotion) gain() int32 {
 	clear(m.ratios[:])
 	n := int32(0)
-	for i := range m.cells {
-		c := &m.cells[i]
-		if c.masked {
+	for i := 0; i < len(m.cells); i += 2 {
+		if m.cells[i].masked {
 			continue
 		}
 		x0, y0, x1, y1 := m.cellBounds(i)
@@ -202,62 +201,71 @@ func (m *CellMotion) gain() int32 {
 		m.ratios[min(int64(sum)*gainUnit/int64(scene), int64(len(m.ratios)-1))]++
 		n++
 	}
-	for r, count, i := int32(0), int32(0), 0; i < len(m.ratios); i++ {
-		r = int32(i)
-		if count += m.ratios[i]; n > 0 && 2*count >= n {
-			return r
+	for r, count := 0, int32(0); r < len(m.ratios) && n > 0; r++ {
+		if count += m.ratios[r]; 2*count >= n {
+			return int32(r)
 		}
 	}
 	return gainUnit
 }
 
+// learning is how fast one instant is learned.
+type learning struct {
+	gain   int32
+	shift  uint // of the scene
+	absorb bool // also what stands before the scene
+}
+
 // compare counts in each cell the pixels that differ from the scene and from
 // the recent picture, learns both, and returns the first number's total.
 func (m *CellMotion) compare(gain int32) (changed int) {
-	absorb := m.instants%absorbEvery == 0
-	shift := uint(sceneShift)
+	l := learning{gain: gain, shift: sceneShift, absorb: m.instants%absorbEvery == 0}
 	if m.instants < warmUp {
-		shift = 2 // the first seconds are learned quickly
+		l.shift = 2 // the first seconds are learned quickly
 	}
 	for i := range m.cells {
 		c := &m.cells[i]
 		c.seen, c.changed, c.recent = false, 0, 0
-		if c.masked {
-			continue
-		}
-		x0, y0, x1, y1 := m.cellBounds(i)
-		for y := y0; y < y1; y++ {
-			lo, hi := y*m.w+x0, y*m.w+x1
-			n, r := m.compareRow(m.half[lo:hi], m.scene[lo:hi], m.recent[lo:hi], gain, shift, absorb)
-			c.changed += n
-			c.recent += r
-		}
-		changed += int(c.changed)
+	}
+	for y := range m.h {
+		row := m.cells[y/cellHalves*m.cw:][:m.cw]
+		lo, hi := y*m.w, (y+1)*m.w
+		m.compareRow(row, m.half[lo:hi], m.scene[lo:hi], m.recent[lo:hi], l)
+	}
+	for i := range m.cells {
+		changed += int(m.cells[i].changed)
 	}
 	return changed
 }
 
-func (m *CellMotion) compareRow(half, scene, recent []int16, gain int32, shift uint, absorb bool) (changed, fresh int16) {
-	if len(scene) < len(half) || len(recent) < len(half) {
-		return 0, 0
-	}
-	for k, v := range half {
-		now, s, r := int32(v)<<scaleBits, int32(scene[k]), int32(recent[k])
-		d := now - s*gain/gainUnit
-		f := now - r
-		recent[k] = int16(r + (f+1<<(recentShift-1))>>recentShift)
-		if d > m.threshold || d < -m.threshold {
-			changed++
-			if f > m.threshold/2 || f < -m.threshold/2 {
-				fresh++
-			}
-			if !absorb {
-				continue
+// compareRow goes through one row of pixels, cell by cell. It is where motion
+// spends its time, so it shifts where it could divide.
+func (m *CellMotion) compareRow(row []motionCell, half, scene, recent []int16, l learning) {
+	limit, gain, shift := m.threshold, l.gain, l.shift&15
+	round := int32(1) << shift >> 1
+	for i := range row {
+		c := &row[i]
+		n := min(cellHalves, len(half), len(scene), len(recent))
+		if !c.masked {
+			h, s, r := half[:n], scene[:n], recent[:n]
+			for k, v := range h {
+				now, was, late := int32(v)<<scaleBits, int32(s[k]), int32(r[k])
+				d, f := now-was*gain>>gainBits, now-late
+				r[k] = int16(late + (f+1<<recentShift>>1)>>recentShift)
+				if d > limit || d < -limit {
+					c.changed++
+					if f > limit/2 || f < -limit/2 {
+						c.recent++
+					}
+					if !l.absorb {
+						continue
+					}
+				}
+				s[k] = int16(was + (now-was+round)>>shift)
 			}
 		}
-		scene[k] = int16(s + (now-s+1<<(shift-1))>>shift)
+		half, scene, recent = half[n:], scene[n:], recent[n:]
 	}
-	return changed, fresh
 }
 
 // region is a set of cells that touch each other.

@@ -73,7 +73,8 @@ func foot(b detect.Box) detect.Point {
 type footing struct {
 	side int // -1 left, +1 right, 0 not yet clear
 	at   detect.Point
-	good int // instants in which the rule wanted it
+	good int     // instants in which the rule wanted it
+	best float64 // its best score in them
 }
 
 // Within this distance of a line an object is on neither side, so that the
@@ -100,9 +101,11 @@ func (i *incident) crossing(obs detect.Observation) verdict {
 		}
 		if i.rule.wants(t) {
 			f.good++
+			f.best = max(f.best, t.Score)
 		}
 		if i.crosses(f, t.Box) && f.good >= i.rule.cfg.Frames {
 			v.met = true
+			t.Score = f.best // the line may be crossed where the object is seen badly
 			v.found = append(v.found, found(t))
 		}
 	}

@@ -14,7 +14,8 @@ import (
 // together, what excludes each other, and what the file refers to. c is as the
 // file has it, without defaults.
 func (l *loader) check(c *Config) {
-	if c.Edge == nil && c.Center == nil {
+	edge, center := (*place)(nil).to("edge"), (*place)(nil).to("center")
+	if !l.doc.has(edge) && !l.doc.has(center) {
 		l.wrong(nil, "has neither an edge nor a center section", "add edge: to pull cameras, center: to keep alerts and serve people, or both")
 	}
 	if c.Timezone != "" {
@@ -23,20 +24,23 @@ func (l *loader) check(c *Config) {
 			l.wrong((*place)(nil).to("timezone"), quote(c.Timezone)+" is not a time zone", "write an IANA name, for example Asia/Shanghai")
 		}
 	}
-	l.checkRedis(c)
+	l.checkRedis(c, l.doc.has(edge) != l.doc.has(center))
 	if c.Edge != nil {
-		l.checkEdge(c.Edge, (*place)(nil).to("edge"))
+		l.checkEdge(c.Edge, edge)
 	}
 	if c.Center != nil {
-		l.checkCenter(c.Center, (*place)(nil).to("center"))
+		l.checkCenter(c.Center, center)
 	}
 }
 
-func (l *loader) checkRedis(c *Config) {
+// checkRedis checks the server between edge and center; needed is true when
+// only one of them is in this file.
+func (l *loader) checkRedis(c *Config, needed bool) {
 	r, p := &c.Redis, (*place)(nil).to("redis")
 	l.resolve(&r.Password, p.to("password"))
-	if len(r.Addresses) == 0 && (c.Edge == nil) != (c.Center == nil) {
-		l.wrong(p.to("addresses"), "names no Redis server, and this file has only one of edge and center", "write redis: {addresses: [HOST:6379]}")
+	written, isList := l.doc.items(l.doc.at(p.to("addresses")))
+	if needed && len(written) == 0 && (isList || !l.doc.has(p.to("addresses"))) {
+		l.wrong(p.to("addresses"), "names no Redis server, and this file has only one of edge and center", `write redis: {addresses: ["HOST:6379"]}`)
 	}
 	if r.Username != "" && !r.Password.Set() {
 		l.wrong(p.to("username"), "has a user without a password", "add password: {env: NAME} or password: {file: PATH}")

@@ -149,7 +149,7 @@ func (l *loader) checkRule(r Rule, zones, lines []string, p *place) {
 	l.checkNames(r.Classes, classes, "class", p.to("classes"))
 	n, of := r, defaultRule(r.Kind)
 	fill(&n, of)
-	if n.Frames > n.Of {
+	if r.Kind != kindCameraFault && n.Frames > n.Of {
 		key := "frames"
 		if r.Frames == 0 {
 			key = "of"

@@ -54,8 +54,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, f field, p *place) bool {
 		}
 	}
 	if _, isNull := n.(*ast.NullNode); isNull || n == nil {
-		d.add(n, p, "has no value", "write one, or remove the key to get the default")
-		return false
+		return d.empty(tokenOf(n), p)
 	}
 	switch v.Type() {
 	case secretType:
@@ -87,6 +86,11 @@ func (d *decoder) value(n ast.Node, v reflect.Value, f field, p *place) bool {
 	default:
 		return d.number(n, v, f, p)
 	}
+}
+
+func (d *decoder) empty(tk *token.Token, p *place) bool {
+	d.addAt(tk, p, "has no value", "write one, or remove the key to get the default")
+	return false
 }
 
 // alias reads the value an alias leads to.
@@ -132,6 +136,10 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, p *place) bool {
 		if !known {
 			d.unknownKey(e, fields.keys, v, p)
 			good = false
+			continue
+		}
+		if _, isNull := e.value.(*ast.NullNode); isNull { // its own place is behind the colon
+			good = d.empty(e.at, p.to(e.key))
 			continue
 		}
 		if e.merged {

@@ -63,7 +63,7 @@ func load(data []byte, file, dir string, opt Options) (*Config, error) {
 	c := new(Config)
 	d := &decoder{doc: l.doc, problems: l.collector, fields: make(map[reflect.Type]fieldSet)}
 	d.value(root, reflect.ValueOf(c).Elem(), field{}, nil)
-	if !d.spent {
+	if _, _, isMap := l.doc.entries(root); isMap && !d.spent {
 		l.check(c)
 	}
 	if problems := l.collector.sorted(); len(problems) > 0 {

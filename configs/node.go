@@ -185,6 +185,17 @@ func (d *document) find(p *place) *token.Token {
 	return tokenOf(n)
 }
 
+// has reports whether p is in the file.
+func (d *document) has(p *place) bool { return d.at(p) != nil }
+
+// at returns the node of p, nil when p is not in the file.
+func (d *document) at(p *place) ast.Node {
+	if n, found := d.walk(p); found {
+		return n
+	}
+	return nil
+}
+
 // walk returns the node of p; found is false when it is that of something above.
 func (d *document) walk(p *place) (n ast.Node, found bool) {
 	if p == nil {
@@ -242,8 +253,10 @@ func kindOf(n ast.Node) string {
 	switch n.(type) {
 	case *ast.StringNode, *ast.LiteralNode:
 		return "text"
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+	case *ast.IntegerNode, *ast.FloatNode:
 		return "a number"
+	case *ast.InfinityNode, *ast.NanNode:
+		return "infinite or no number"
 	case *ast.BoolNode:
 		return "true or false"
 	case *ast.MappingNode, *ast.MappingValueNode:

@@ -22,11 +22,11 @@ func Print(w io.Writer, c *Config) error {
 		}
 		shown.Edge = &edge
 	}
-	enc := yaml.NewEncoder(w, yaml.Indent(2), yaml.IndentSequence(true), yaml.OmitZero())
-	if err := enc.Encode(&shown); err != nil {
+	text, err := yaml.MarshalWithOptions(&shown, yaml.Indent(2), yaml.IndentSequence(true), yaml.OmitZero())
+	if err != nil {
 		return fmt.Errorf("print configuration: %w", err)
 	}
-	if err := enc.Close(); err != nil {
+	if _, err := w.Write(text); err != nil {
 		return fmt.Errorf("print configuration: %w", err)
 	}
 	return nil

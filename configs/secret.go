@@ -44,6 +44,10 @@ func (s Secret) Value() string {
 // Set reports whether a secret is configured, resolved or not.
 func (s Secret) Set() bool { return s.Env != "" || s.File != "" || s.value != nil }
 
+// IsZero reports that no secret is configured; the YAML encoder leaves such a
+// field out, and would leave out a resolved one without it.
+func (s Secret) IsZero() bool { return !s.Set() }
+
 // String returns "***", or "" when no secret is configured.
 func (s Secret) String() string {
 	if s.Set() {

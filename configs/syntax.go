@@ -24,6 +24,7 @@ const (
 	maxDashes      = 8         // "- - - x" on one line
 	maxKeys        = 256       // keys of one mapping
 	maxEmpty       = 1000      // keys and list items without a value
+	maxAnchors     = 10_000
 )
 
 // parseYAML returns the root of the one document in data, or nil and what is
@@ -88,7 +89,7 @@ func checkText(data []byte) (string, *Problem) {
 	indicators := 0
 	for _, b := range data {
 		switch b {
-		case ',', ':', '[', ']', '{', '}', '-', '\n':
+		case ',', ':', '[', ']', '{', '}', '-', '&', '*', '?', '!', '\n':
 			indicators++
 		}
 	}
@@ -155,6 +156,7 @@ type tokenCheck struct {
 	headed bool
 	body   bool
 	empty  int
+	anchor int     // how many
 	block  []level // mappings and lists that are open by indentation
 	flow   []level // brackets that are open
 }
@@ -213,12 +215,16 @@ func (c *tokenCheck) next(tk, then *token.Token) (what, remedy string) {
 		c.flow = append(c.flow, level{isMap: tk.Type == token.MappingStartType})
 	case token.MappingEndType, token.SequenceEndType:
 		c.flow = c.flow[:max(len(c.flow)-1, 0)]
+	case token.AnchorType:
+		c.anchor++
 	}
 	switch {
 	case len(c.flow) > maxFlowDepth || c.dashes > maxDashes:
 		return "is nested too deeply", "no setting needs more than 5 levels of lists"
 	case c.empty > maxEmpty:
 		return fmt.Sprintf("more than %d keys or list items have no value", maxEmpty), "write their values or remove them"
+	case c.anchor > maxAnchors:
+		return fmt.Sprintf("more than %d anchors", maxAnchors), "write the values where they belong"
 	case c.tooManyKeys():
 		return fmt.Sprintf("a mapping has more than %d keys", maxKeys), "no section has so many; are cameras missing their dash?"
 	}

@@ -34,14 +34,14 @@ func drain(t *testing.T, q *Queue) (places []int, lost []bool) {
 
 func TestQueueDropsToTheNextKeyFrame(t *testing.T) {
 	for _, c := range []struct {
-		name        string
-		size        int
-		maxUnits    int
-		maxBytes    int
-		push        string
-		want        []int
-		lost        []bool
-		dropped     int
+		name     string
+		size     int
+		maxUnits int
+		maxBytes int
+		push     string
+		want     []int
+		lost     []bool
+		dropped  int
 	}{
 		{"all fit", 1, 4, 100, "KppK", []int{0, 1, 2, 3}, []bool{false, false, false, false}, 0},
 		{"oldest group goes", 1, 4, 100, "KpKpp", []int{2, 3, 4}, []bool{true, false, false}, 2},

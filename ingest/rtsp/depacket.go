@@ -117,7 +117,7 @@ func (d *depacketiser) payload(p []byte) bool {
 		return d.payload265(p)
 	}
 	switch t := p[0] & 0x1f; {
-	case t >= 1 && t <= 23:
+	case t >= 1 && t <= 23, bytes.HasPrefix(p, []byte{0, 0, 0, 1}), bytes.HasPrefix(p, startCode):
 		d.cutFragment()
 		d.nalu(p)
 	case t == 24: // STAP-A, RFC 6184 §5.7.1

@@ -2,7 +2,9 @@ package rtsp
 
 import (
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +18,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
@@ -198,28 +201,41 @@ var (
 	_ gortsplib.ServerHandlerOnPlay     = (*handler)(nil)
 )
 
-// stream finds what a request is for, or the answer that refuses it.
-func (h *handler) stream(c *gortsplib.ServerConn, r *base.Request, name string) (*gortsplib.ServerStream, *base.Response) {
-	if h.s.opt.Username != "" && !c.VerifyCredentials(r, h.s.opt.Username, h.s.opt.Password) {
-		return nil, &base.Response{StatusCode: base.StatusUnauthorized}
+// stream finds what a request is for, or the answer that refuses it. With
+// ErrServerAuth gortsplib asks for a login, or hangs up on a wrong one.
+func (h *handler) stream(c *gortsplib.ServerConn, r *base.Request, name string) (*base.Response, *gortsplib.ServerStream, error) {
+	// VerifyCredentials comes first: it makes the nonce of the challenge.
+	if h.s.opt.Username != "" && !c.VerifyCredentials(r, h.s.opt.Username, h.s.opt.Password) && !h.s.basic(r) {
+		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
 	}
 	h.s.mu.Lock()
 	p := h.s.paths[strings.Trim(name, "/")]
 	h.s.mu.Unlock()
 	if p == nil {
-		return nil, &base.Response{StatusCode: base.StatusNotFound}
+		return &base.Response{StatusCode: base.StatusNotFound}, nil, nil
 	}
 	st := p.wait(h.s.ctx, describeWait)
 	if st == nil {
-		return nil, &base.Response{StatusCode: base.StatusServiceUnavailable}
+		return &base.Response{StatusCode: base.StatusServiceUnavailable}, nil, nil
 	}
-	return st, &base.Response{StatusCode: base.StatusOK}
+	return &base.Response{StatusCode: base.StatusOK}, st, nil
+}
+
+// basic checks a login of kind basic (RFC 7617). gortsplib's own check refuses
+// passwords with a colon.
+func (s *Server) basic(r *base.Request) bool {
+	if s.opt.Auth == "digest" || len(r.Header["Authorization"]) != 1 {
+		return false
+	}
+	coded, ok := strings.CutPrefix(r.Header["Authorization"][0], "Basic ")
+	login, err := base64.StdEncoding.DecodeString(coded)
+	want := s.opt.Username + ":" + s.opt.Password
+	return ok && err == nil && subtle.ConstantTimeCompare(login, []byte(want)) == 1
 }
 
 // OnDescribe implements gortsplib.ServerHandlerOnDescribe.
 func (h *handler) OnDescribe(c *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
-	st, res := h.stream(c.Conn, c.Request, c.Path)
-	return res, st, nil
+	return h.stream(c.Conn, c.Request, c.Path)
 }
 
 // OnSetup implements gortsplib.ServerHandlerOnSetup.
@@ -227,8 +243,7 @@ func (h *handler) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response,
 	if h.s.opt.NoTCP && c.Transport == gortsplib.TransportTCP {
 		return &base.Response{StatusCode: base.StatusUnsupportedTransport}, nil, nil
 	}
-	st, res := h.stream(c.Conn, c.Request, c.Path)
-	return res, st, nil
+	return h.stream(c.Conn, c.Request, c.Path)
 }
 
 // OnPlay implements gortsplib.ServerHandlerOnPlay.

@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,6 +42,7 @@ type session struct {
 	conn    atomic.Pointer[net.Conn]
 	dials   atomic.Int32
 	cut     atomic.Bool // the connection was cut because setting up took too long
+	shaken  atomic.Bool // the TLS handshake went well
 	garbled atomic.Uint64
 
 	mu        sync.Mutex // the sink hears one call at a time
@@ -58,6 +60,16 @@ func newSession(s *source, sink ingest.Sink, t gortsplib.Transport) (*session, e
 		return nil, err
 	}
 	x := &session{src: s, sink: sink, transport: t}
+	verify := tlsCfg.VerifyConnection
+	tlsCfg.VerifyConnection = func(st tls.ConnectionState) error {
+		if verify != nil {
+			if err := verify(st); err != nil {
+				return err
+			}
+		}
+		x.shaken.Store(true)
+		return nil
+	}
 	x.client = &gortsplib.Client{
 		ReadTimeout:       s.timeout,
 		WriteTimeout:      s.timeout,
@@ -175,6 +187,9 @@ func (x *session) run(ctx context.Context, silence time.Duration) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errSilent):
 		return &ingest.Fault{Reason: ingest.ReasonNoFrames, Err: errSilent, Hint: hintNoPackets}
+	case x.src.url.Scheme == "rtsps" && x.conn.Load() != nil && !x.shaken.Load() && ctx.Err() == nil:
+		// Whatever came of it, it came of the handshake.
+		return &ingest.Fault{Reason: ingest.ReasonTLS, Err: fmt.Errorf("handshake: %w", err), Hint: hintTLS}
 	case x.cut.Load():
 		return &ingest.Fault{Reason: ingest.ReasonTimeout, Err: errors.New("setting up took too long"), Hint: hintTimeout}
 	}

@@ -1,0 +1,235 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sharpeyes/sharpeyes/api"
+	"github.com/sharpeyes/sharpeyes/detect/alert"
+)
+
+func TestOutboxGivesBackWhatWasPut(t *testing.T) {
+	dir := t.TempDir()
+	o := openBox(t, dir, OutboxOptions{})
+	want := alertEnvelope("cam-1", 1, 5000)
+	require.Equal(t, uint64(1), mustPut(t, o, want))
+	require.Equal(t, uint64(2), mustPut(t, o, stateEnvelope("cam-1", 1)))
+	require.Equal(t, uint64(3), mustPut(t, o, api.Envelope{NodeUp: &api.NodeReport{Version: "v1"}, Node: "other"}))
+
+	check := func(o *Outbox) {
+		got := all(t, o)
+		require.Equal(t, []uint64{1, 2, 3}, seqs(got))
+		require.Equal(t, want.Alert.Picture.JPEG, got[0].jpeg)
+		require.Nil(t, got[1].jpeg)
+		e, err := api.ParseEnvelope(got[0].json)
+		require.NoError(t, err)
+		require.Equal(t, "edge-1", e.Node)
+		require.Equal(t, api.Version, e.V)
+		require.Equal(t, want.Alert.ID, e.Alert.ID)
+		require.WithinDuration(t, time.Now(), e.Time, time.Minute)
+		e, err = api.ParseEnvelope(got[2].json)
+		require.NoError(t, err)
+		require.Equal(t, "other", e.Node)
+		require.Equal(t, 3, o.Depth())
+	}
+	check(o)
+	require.NoError(t, o.Close())
+	check(openBox(t, dir, OutboxOptions{}))
+}
+
+func TestPutRefusesWhatIsNoEnvelope(t *testing.T) {
+	o := openBox(t, t.TempDir(), OutboxOptions{})
+	both := alertEnvelope("cam-1", 1, 0)
+	both.NodeUp = &api.NodeReport{}
+	long := alertEnvelope("cam-1", 1, 0)
+	long.Alert.RuleName = string(make([]byte, maxText))
+	nan := alertEnvelope("cam-1", 1, 0)
+	nan.Alert.Score = math.NaN()
+	key := stateEnvelope(string(make([]byte, 100)), 1)
+	for name, e := range map[string]api.Envelope{"empty": {}, "two bodies": both, "too long": long, "no JSON": nan, "long camera ID": key} {
+		t.Run(name, func(t *testing.T) {
+			_, err := o.Put(e)
+			require.Error(t, err)
+		})
+	}
+	o.opt.Node = ""
+	_, err := o.Put(alertEnvelope("cam-1", 1, 0))
+	require.ErrorIs(t, err, api.ErrEnvelope)
+	o.opt.Node = "edge-1"
+	require.Equal(t, uint64(1), mustPut(t, o, alertEnvelope("cam-1", 1, 0)), "a refused envelope uses no number")
+}
+
+func TestAckMovesTheCursorAndRemovesSegments(t *testing.T) {
+	dir := t.TempDir()
+	o := openBox(t, dir, OutboxOptions{SegmentBytes: 2000})
+	for i := range 40 {
+		mustPut(t, o, alertEnvelope("cam-1", i, 300))
+	}
+	require.Greater(t, countFiles(t, dir, textSuffix), 5)
+	require.NoError(t, o.ack(2, 3, 5), "in any order")
+	require.Equal(t, 37, o.Depth())
+	require.Equal(t, uint64(0), o.cursor.cur.acked)
+	require.NoError(t, o.ack(1))
+	require.Equal(t, uint64(3), o.cursor.cur.acked)
+	require.Equal(t, uint64(4), all(t, o)[0].seq)
+	require.Equal(t, uint64(6), all(t, o)[1].seq)
+	for i := range 40 {
+		require.NoError(t, o.ack(uint64(i+1), 999))
+	}
+	require.Zero(t, o.Depth())
+	require.Eventually(t, func() bool {
+		return countFiles(t, dir, textSuffix) == 1 && countFiles(t, dir, pictureSuffix) <= 1
+	}, 5*time.Second, time.Millisecond)
+	require.NoError(t, o.Close())
+	o = openBox(t, dir, OutboxOptions{})
+	require.Empty(t, all(t, o))
+	require.Equal(t, uint64(41), mustPut(t, o, alertEnvelope("cam-1", 41, 0)))
+}
+
+func countFiles(t testing.TB, dir, suffix string) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	require.NoError(t, err)
+	return len(files)
+}
+
+func TestReadWaitsForThePut(t *testing.T) {
+	o := openBox(t, t.TempDir(), OutboxOptions{})
+	got := make(chan []entry)
+	go func() {
+		page, err := o.read(context.Background(), 0, 10, 1000)
+		if err == nil {
+			got <- page
+		}
+		close(got)
+	}()
+	mustPut(t, o, alertEnvelope("cam-1", 1, 0))
+	require.Equal(t, []uint64{1}, seqs(<-got))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := o.read(ctx, 1, 10, 1000)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestReadStopsAtTheBytes(t *testing.T) {
+	o := openBox(t, t.TempDir(), OutboxOptions{})
+	for i := range 5 {
+		mustPut(t, o, alertEnvelope("cam-1", i, 4000))
+	}
+	page, err := o.read(t.Context(), 0, 10, 8000)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{1, 2}, seqs(page))
+}
+
+func TestClose(t *testing.T) {
+	o := openBox(t, t.TempDir(), OutboxOptions{})
+	failed := make(chan error)
+	go func() {
+		_, err := o.read(context.Background(), 0, 10, 1000)
+		failed <- err
+	}()
+	require.NoError(t, o.Close())
+	require.ErrorIs(t, <-failed, ErrClosed)
+	_, err := o.Put(alertEnvelope("cam-1", 1, 0))
+	require.ErrorIs(t, err, ErrClosed)
+	require.NoError(t, o.Close())
+}
+
+func TestOneProcessOwnsTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	o := openBox(t, dir, OutboxOptions{})
+	_, err := OpenOutbox(dir, OutboxOptions{Log: quiet()})
+	require.ErrorIs(t, err, errLocked)
+	require.ErrorContains(t, err, "data_dir")
+	require.NoError(t, o.Close())
+	openBox(t, dir, OutboxOptions{})
+}
+
+func TestOnlyTheOwnerMayRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "outbox")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	o := openBox(t, dir, OutboxOptions{})
+	mustPut(t, o, alertEnvelope("cam-1", 1, 100))
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 4)
+	for _, f := range files {
+		info, err := f.Info()
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), f.Name())
+	}
+}
+
+func TestConcurrentPutsShareSyncs(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	o := openBox(t, t.TempDir(), OutboxOptions{Registerer: reg})
+	const cameras, each = 50, 20
+	var wg sync.WaitGroup
+	for c := range cameras {
+		wg.Go(func() {
+			last := uint64(0)
+			for i := range each {
+				seq, err := o.Put(alertEnvelope(fmt.Sprint("cam-", c), i, 0))
+				if err != nil || seq <= last {
+					t.Errorf("put: %d after %d: %v", seq, last, err)
+				}
+				last = seq
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, all(t, o), cameras*each)
+	require.InDelta(t, cameras*each, metric(t, reg, "sharpeyes_outbox_appends_total"), 0)
+	require.Less(t, metric(t, reg, "sharpeyes_outbox_fsync_seconds"), float64(cameras*each)/2)
+	order := map[string]time.Time{}
+	for _, got := range all(t, o) {
+		e, err := api.ParseEnvelope(got.json)
+		require.NoError(t, err)
+		require.True(t, order[string(e.Alert.Camera)].Before(e.Alert.Start), "order per camera")
+		order[string(e.Alert.Camera)] = e.Alert.Start
+	}
+}
+
+func TestMetricsFollowTheOutbox(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := openBox(t, dir, OutboxOptions{Registerer: reg})
+		require.Zero(t, metric(t, reg, "sharpeyes_outbox_oldest_age_seconds"))
+		mustPut(t, o, alertEnvelope("cam-1", 1, 0))
+		time.Sleep(time.Minute) // virtual
+		mustPut(t, o, alertEnvelope("cam-1", 2, 0))
+		require.InDelta(t, 2, metric(t, reg, "sharpeyes_outbox_depth"), 0)
+		require.InDelta(t, 60, metric(t, reg, "sharpeyes_outbox_oldest_age_seconds"), 0.1)
+		require.Greater(t, metric(t, reg, "sharpeyes_outbox_bytes"), 500.0)
+		require.NoError(t, o.ack(1))
+		require.InDelta(t, 0, metric(t, reg, "sharpeyes_outbox_oldest_age_seconds"), 0.1)
+	})
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.Empty(t, families, "Close takes the metrics away")
+}
+
+func TestAlertThatOnlyNamesItsPictureKeepsTheName(t *testing.T) {
+	o := openBox(t, t.TempDir(), OutboxOptions{})
+	e := alertEnvelope("cam-1", 1, 100)
+	e.Alert.Phase, e.Alert.Picture.JPEG = alert.Closed, nil
+	mustPut(t, o, e)
+	got, err := api.ParseEnvelope(all(t, o)[0].json)
+	require.NoError(t, err)
+	require.Equal(t, e.Alert.Picture.SHA256, got.Alert.Picture.SHA256)
+}

@@ -1,0 +1,5 @@
+package stream
+
+const childServer = "SHARPEYES_TEST_SERVER"
+
+func serveForEver(dir string) int { return 0 }

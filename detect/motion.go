@@ -176,7 +176,8 @@ func (m *CellMotion) learnAll() {
 
 // gain returns how much brighter the picture is than the scene, in 1/256: the
 // median over every other cell, so that an object that fills some of them has no
-// say.
+// say. A change by more than three fifths is no cloud: it is left for the rule of
+// global change to see.
 func (m *CellMotion) gain() int32 {
 	clear(m.ratios[:])
 	n := int32(0)
@@ -202,9 +203,13 @@ func (m *CellMotion) gain() int32 {
 		n++
 	}
 	for r, count := 0, int32(0); r < len(m.ratios) && n > 0; r++ {
-		if count += m.ratios[r]; 2*count >= n {
-			return int32(r)
+		if count += m.ratios[r]; 2*count < n {
+			continue
 		}
+		if r < gainUnit*5/8 || r > gainUnit*8/5 {
+			break
+		}
+		return int32(r)
 	}
 	return gainUnit
 }

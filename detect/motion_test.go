@@ -151,6 +151,26 @@ func TestMotionOfEverythingIsGlobal(t *testing.T) {
 	require.Zero(t, active(got), "the new picture is the scene")
 	s.things = append(s.things, thing{x: 40, y: 40, w: 20, h: 40, grey: 20})
 	require.True(t, s.watch(m, 1, nil)[0].Active)
+
+	// A camera that turns settles before anything is claimed.
+	s.things = []thing{{x: 0, y: 0, w: 320, h: 180, grey: 40}, {x: 10, y: 40, w: 20, h: 60, grey: 220}}
+	got = s.watch(m, 12, func(int) { s.things[1].x += 6 })
+	require.True(t, got[0].Global)
+	require.Zero(t, active(got[:5]))
+	require.Positive(t, active(got[5:]))
+}
+
+// Where the last cells are cut off by the picture a mask lies on the cells that
+// it covers in the picture.
+func TestMotionMasksOnCutCells(t *testing.T) {
+	m := NewCellMotion(configs.Motion{}, [][]configs.Point{{{0.72, 0}, {1, 0}, {1, 1}, {0.72, 1}}})
+	m.Find(Luma{Width: 20, Height: 20, Pix: make([]byte, 400)}) // cells of 8, 8 and 4 pixels
+	var masked []bool
+	for _, c := range m.cells {
+		masked = append(masked, c.masked)
+	}
+	require.Equal(t, []bool{false, true, true, false, true, true, false, true, true}, masked)
+	require.Equal(t, 4*10, m.free)
 }
 
 func TestMotionUnderAMaskIsNone(t *testing.T) {

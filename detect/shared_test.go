@@ -149,14 +149,16 @@ func TestSharedDoesNotWaitForABudgetThatComesTooLate(t *testing.T) {
 
 func TestSharedLetsACameraAskOnlyOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewShared(slow(t, time.Second), configs.Detector{MaxPerSecond: 1000}, nil)
+		s := NewShared(slow(t, time.Second), configs.Detector{MaxPerSecond: 1000, MaxWait: seconds(10)}, nil)
 		var wg sync.WaitGroup
 		wg.Go(func() { _, _ = s.Detect(t.Context(), "other", nil, 0) })
 		synctest.Wait()
 		wg.Go(func() { _, _ = s.Detect(t.Context(), "c", nil, 0) })
 		synctest.Wait()
+		began := time.Now()
 		_, err := s.Detect(t.Context(), "c", nil, 0)
 		require.ErrorIs(t, err, ErrBusy)
+		require.Zero(t, time.Since(began))
 		wg.Wait()
 	})
 }

@@ -57,6 +57,11 @@ func TestTrackerSurvivesMissedSamples(t *testing.T) {
 	got := k.Update(at(4), walk(8), nil)
 	require.Equal(t, []uint64{1}, ids(got))
 	require.Equal(t, 7, got[0].Hits)
+	for i := range 8 {
+		got = k.Update(at(4.5+float64(i)/2), nil, nil)
+	}
+	require.Len(t, got, 1)
+	require.InDelta(t, 0.26, got[0].Box.Foot().X, 0.1, "a lost one is not thought to run on")
 }
 
 func TestTrackerLetsGo(t *testing.T) {
@@ -125,7 +130,7 @@ func TestTrackerWeakDetections(t *testing.T) {
 	got := k.Update(at(1), []Detection{person(0.5, 0.5, 0.2, 0.2)}, nil)
 	require.Equal(t, at(1), got[0].Seen, "continue a track")
 	require.Equal(t, 0.2, got[0].Score)
-	got = k.Update(at(1.5), []Detection{person(0.62, 0.5, 0.2, 0.2)}, nil)
+	got = k.Update(at(1.5), []Detection{person(0.53, 0.5, 0.2, 0.2)}, nil)
 	require.Equal(t, at(1), got[0].Seen, "but only in its place")
 }
 

@@ -215,6 +215,7 @@ func TestLineCross(t *testing.T) {
 		{"default is any", "", walk(0.7, 0.6, 0.4), 1},
 		{"along it", "both", walk(0.4, 0.42, 0.45, 0.42), 0},
 		{"jitter on it", "both", walk(0.45, 0.495, 0.505, 0.498, 0.506, 0.495), 0},
+		{"jitter on it, from the other side", "both", walk(0.55, 0.505, 0.495, 0.502, 0.494, 0.505), 0},
 		{"slowly through the jitter", "both", walk(0.45, 0.495, 0.505, 0.5, 0.52), 1},
 		{"around its end", "both", around, 0},
 		{"another track", "both", other, 0},
@@ -341,7 +342,7 @@ func TestMotionInSchedule(t *testing.T) {
 		{"in the zone", zoned, []detect.Observation{moving(0, right, nil), moving(1, right, nil)}, []string{"1 opened pond"}},
 		{"beside the zone", zoned, []detect.Observation{moving(0, left, nil), moving(1, left, nil)}, nil},
 		{"too small", tall, []detect.Observation{moving(0, left, nil), moving(1, left, nil)}, nil},
-		{"the light goes on", rule, []detect.Observation{moving(0, left, nil), moving(0.5, left, global), moving(1, left, nil)}, []string{"1 opened "}},
+		{"the light goes on", rule, []detect.Observation{moving(0, left, nil), moving(0.5, left, global), moving(0.7, left, global), moving(1, left, nil)}, []string{"1 opened "}},
 		{"only light", rule, []detect.Observation{moving(0, left, global), moving(0.5, left, global)}, nil},
 		{"outside the schedule", rule, []detect.Observation{moving(7200, left, nil), moving(7201, left, nil)}, nil},
 	} {

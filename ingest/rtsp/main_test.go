@@ -41,12 +41,12 @@ func clip(path string, fps float64) func() (ingest.Source, error) {
 	}
 }
 
-// serve starts a server with the walk in both codecs at 50 pictures a second.
+// serve starts a server with the walk in both codecs at 100 pictures a second.
 func serve(t *testing.T, opt ServerOptions) *Server {
 	t.Helper()
 	s := NewServer(opt)
-	require.NoError(t, s.Publish("h264", clip(walk264, 50)))
-	require.NoError(t, s.Publish("/h265", clip(walk265, 50)))
+	require.NoError(t, s.Publish("h264", clip(walk264, 100)))
+	require.NoError(t, s.Publish("/h265", clip(walk265, 100)))
 	require.NoError(t, s.Start())
 	t.Cleanup(s.Close)
 	return s

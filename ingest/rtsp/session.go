@@ -39,7 +39,7 @@ type session struct {
 	track  *Track      // chosen; ditto until Describe returned
 	fault  error       // found in the description; ditto
 
-	conn    atomic.Pointer[net.Conn]
+	conn    atomic.Pointer[headConn]
 	dials   atomic.Int32
 	cut     atomic.Bool // the connection was cut because setting up took too long
 	shaken  atomic.Bool // the TLS handshake went well
@@ -99,17 +99,57 @@ func (x *session) dial(ctx context.Context, network, addr string) (net.Conn, err
 			Hint: "write the address that the camera redirects to into the configuration"}
 	}
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err == nil {
-		x.conn.Store(&c)
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	h := &headConn{Conn: c}
+	x.conn.Store(h)
+	return h, nil
+}
+
+// headConn remembers the first bytes that came.
+type headConn struct {
+	net.Conn
+	mu   sync.Mutex
+	head []byte
+}
+
+// Read implements net.Conn.
+func (c *headConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if missing := len("RTSP") - len(c.head); missing > 0 {
+		c.head = append(c.head, b[:min(n, missing)]...)
+	}
+	return n, err
+}
+
+// foreign returns the fault of a peer that answered in another language, which
+// the client skips silently and then runs out of time: most often the address
+// names the port of the camera's web page.
+func (x *session) foreign() *ingest.Fault {
+	c := x.conn.Load()
+	if c == nil || x.src.url.Scheme != "rtsp" {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch string(c.head) {
+	case "", "RTSP":
+		return nil
+	case "HTTP":
+		return &ingest.Fault{Reason: ingest.ReasonBadStream, Err: errors.New("answers in HTTP"),
+			Hint: "this is the camera's web port: RTSP is usually at port 554"}
+	}
+	return &ingest.Fault{Reason: ingest.ReasonBadStream, Err: errors.New("answers, but not in RTSP"), Hint: hintBad}
 }
 
 // hangUp cuts the connection under the client, which makes every call of it
 // return, a TLS handshake included.
 func (x *session) hangUp() {
 	if c := x.conn.Load(); c != nil {
-		_ = (*c).Close() // it is being given up
+		_ = c.Close() // it is being given up
 	}
 }
 
@@ -173,6 +213,9 @@ func (x *session) run(ctx context.Context, silence time.Duration) error {
 	})
 	err := x.setup()
 	setup.Stop()
+	if f := x.foreign(); f != nil && err != nil && ctx.Err() == nil {
+		return f
+	}
 	if err == nil {
 		if silence > 0 {
 			t := time.AfterFunc(silence, func() {

@@ -98,7 +98,7 @@ func TestPlay(t *testing.T) {
 				require.ErrorIs(t, err, context.Canceled)
 				require.Equal(t, []string{c.over}, got.transports)
 				require.Zero(t, got.lost)
-				requireSame(t, "../testdata/walk."+codec, got.units, 20*time.Millisecond)
+				requireSame(t, "../testdata/walk."+codec, got.units, 10*time.Millisecond)
 				require.Equal(t, ingest.CameraID("c1"), got.units[0].Camera)
 			})
 		}

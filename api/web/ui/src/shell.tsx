@@ -16,7 +16,7 @@ import { waiting } from "./wall/rows";
 export function Header(p: { onPassword: () => void; onHelp: () => void }) {
   const view = useValue(route);
   const { session: s } = useValue(session);
-  const { items, held } = useValue(feed);
+  const { items, held, next } = useValue(feed);
   const n = waiting(items) + held.size;
   return (
     <header class="header">
@@ -25,7 +25,7 @@ export function Header(p: { onPassword: () => void; onHelp: () => void }) {
         {views.filter((v) => v !== "help" && (v !== "register" || s?.user.role === "admin")).map((v) => (
           <a key={v} href={`#/${v}`} aria-current={v === view ? "page" : undefined} data-testid={`nav-${v}`}>
             {t(`nav.${v}`)}
-            {v === "wall" && n > 0 && <span class="badge num">{n}</span>}
+            {v === "wall" && n > 0 && <span class="badge num">{n}{next && "+"}</span>}
           </a>
         ))}
       </nav>

@@ -48,6 +48,10 @@ test("the list is bounded and drops the oldest", () => {
   for (let s = 0; s < 500; s++) items = put(items, row(`x${s}`, s), all, 200);
   assert.equal(items.length, 200);
   assert.equal(items[0]?.row.alert.id, "x499");
+  items = upsert(items, row("y", 1000), all, 200, 0, "x300").items;
+  assert.equal(items.length, 200);
+  assert.equal(items[199]?.row.alert.id, "x300", "the one that is looked at stays");
+  assert.equal(items[198]?.row.alert.id, "x302");
   const u = upsert(items, row("old", -1), all, 200, 0);
   assert.equal(u.dropped, true);
   assert.ok(!u.items.some((i) => i.row.alert.id === "old"));

@@ -30,7 +30,7 @@ function Keys() {
 export function HelpDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title={t("help.keys")} onClose={onClose} testid="help-dialog" wide>
-      <div onKeyDown={(e) => { if (e.key === "?") onClose(); }}>
+      <div onKeyDown={(e) => { if (e.key === "?") { e.preventDefault(); onClose(); } }}>
         <Keys />
         <p class="form-hint">{t("help.press")}</p>
         <div class="dialog-actions">

@@ -35,7 +35,7 @@ export function WallView() {
         <List items={f.items} selected={f.selected} />
       </section>
       <section class="wall-main">
-        {selected ? <Preview row={selected} busy={f.busy === selected.alert.id} /> : <div class="preview-empty"><Icon name="eye" /><span>{t("wall.select")}</span></div>}
+        {selected ? <Preview row={selected} busy={f.busy === selected.alert.id} /> : <div class="preview-empty"><Icon name="eye" />{f.items.length > 0 && <span>{t("wall.select")}</span>}</div>}
       </section>
       {dialog?.kind === "confirm" && <ConfirmDialog row={dialog.row} onClose={() => open.set(null)} />}
       {dialog?.kind === "dismiss" && <DismissDialog row={dialog.row} onClose={() => open.set(null)} />}
@@ -64,7 +64,7 @@ function useVillages(): Choice[] {
 }
 
 function Toolbar() {
-  const { filter, items, paused } = useValue(feed);
+  const { filter, items, paused, next } = useValue(feed);
   const villages = useVillages();
   const statuses: Choice[] = [
     ...(["new", "confirmed", "dismissed"] as const).map((s) => ({ value: s, text: t(`status.${s}`) })),
@@ -75,7 +75,7 @@ function Toolbar() {
     <div class="toolbar">
       <div class="toolbar-row">
         <Segments label={t("wall.filter.status")} value={filter.status} choices={statuses} onChange={(v) => setFilter({ status: v as Status | "" })} testid="filter-status" />
-        <span class="toolbar-count num" data-testid="pending">{t("wall.pending", { n: waiting(items) })}</span>
+        <span class="toolbar-count num" data-testid="pending">{t("wall.pending", { n: `${waiting(items)}${next ? "+" : ""}` })}</span>
         <button type="button" class="button-icon" aria-pressed={paused} aria-label={t(paused ? "wall.resume" : "wall.pause")} title={`${t(paused ? "wall.resume" : "wall.pause")} (p)`} onClick={togglePause} data-testid="pause">
           <Icon name={paused ? "play" : "pause"} />
         </button>

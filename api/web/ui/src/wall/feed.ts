@@ -1,7 +1,7 @@
 // The alerts of the page: one list, fed by the first load, by the live
 // connection and by the user's own decisions. It lives outside the wall's view
 // so that sound and title go on while another view is open.
-import { ApiError, explain, get, post, serverNow } from "../http";
+import { ApiError, explain, get, post } from "../http";
 import { known, t } from "../i18n";
 import { normal, type Category, type Dismissal, type GridEvent, type Page, type Row } from "../model";
 import { Observable } from "../observable";
@@ -77,10 +77,10 @@ function latest(a: string, b: string): string {
 function add(f: Feed, rows: Row[]): Feed {
   let { items, lastAlert, next } = f;
   for (const row of rows) {
-    const u = upsert(items, row, f.filter, f.cap, Date.now());
+    const u = upsert(items, row, f.filter, f.cap, Date.now(), f.selected);
     items = u.items;
-    // What fell off the end is found again by its neighbour's cursor.
-    if (u.dropped) next = items[items.length - 1]?.row.alert.id ?? next;
+    // What fell off the end is found again by its neighbour's cursor; the selected one may stand alone behind the gap.
+    if (u.dropped) next = items.findLast((i) => i.row.alert.id !== f.selected)?.row.alert.id ?? next;
     lastAlert = latest(lastAlert, row.received_at);
   }
   return { ...f, items, lastAlert, next, selected: f.selected || (items[0]?.row.alert.id ?? "") };
@@ -204,8 +204,17 @@ export async function refresh(id: string): Promise<void> {
   }
 }
 
-async function decide(id: string, send: () => Promise<string>): Promise<boolean> {
-  if (feed.get().busy) return false;
+/** deciding is the decision that is on its way, for undo to wait for. */
+let deciding: Promise<boolean> = Promise.resolve(false);
+
+function decide(id: string, send: () => Promise<string>): Promise<boolean> {
+  if (feed.get().busy) return Promise.resolve(false);
+  deciding = deliver(id, send);
+  return deciding;
+}
+
+async function deliver(id: string, send: () => Promise<string>): Promise<boolean> {
+  const byButton = document.activeElement?.closest(".actions") != null;
   set({ busy: id });
   try {
     const text = await send();
@@ -213,20 +222,25 @@ async function decide(id: string, send: () => Promise<string>): Promise<boolean>
     const shownAt = toast(text, { action: { label: t("act.undo"), run: () => void undo() }, ms: undoToastMs });
     last = { id, atMs: Date.now(), toast: shownAt };
     feed.update((f) => (f.selected === id ? { ...f, selected: following(f.items, id) } : f));
-    leaveButton();
+    // The button now stands for the next alert, and Enter must not decide about that one unseen.
+    if (byButton) document.querySelector<HTMLElement>('[role="listbox"]')?.focus();
     return true;
   } catch (e) {
-    toast(explain(e), { kind: "error" });
-    if (e instanceof ApiError && e.status === 409) await refresh(id);
+    await refuse(id, e);
     return false;
   } finally {
     set({ busy: "" });
   }
 }
 
-/** leaveButton moves the focus from a decision's button to the list: the button now stands for the next alert, and Enter must not decide about that one unseen. */
-function leaveButton(): void {
-  if (document.activeElement?.closest(".actions")) document.querySelector<HTMLElement>('[role="listbox"]')?.focus();
+/** refuse shows why a decision was not taken; when somebody was faster, who. */
+async function refuse(id: string, e: unknown): Promise<void> {
+  const conflict = e instanceof ApiError && e.status === 409;
+  if (conflict) await refresh(id);
+  const row = feed.get().items.find((i) => i.row.alert.id === id)?.row;
+  const by = row?.triage?.name || row?.triage?.by;
+  const late = conflict && e.code === "already_triaged" && by;
+  toast(late ? t("wall.triaged", { by }) : explain(e), { kind: "error" });
 }
 
 /** confirm makes the alert an event. Resolves to whether it worked; errors are shown. */
@@ -247,6 +261,8 @@ export function dismiss(id: string, reason: Dismissal, note = ""): Promise<boole
 
 /** undo takes the user's last decision back. */
 export async function undo(): Promise<void> {
+  // Pressed right after a decision it means that one, not the one before.
+  await deciding;
   if (!last || Date.now() - last.atMs > undoMs) {
     toast(t("act.nothing"));
     return;
@@ -260,8 +276,7 @@ export async function undo(): Promise<void> {
     set({ selected: id });
     toast(t("act.undone"));
   } catch (e) {
-    toast(explain(e), { kind: "error" });
-    if (e instanceof ApiError && e.status === 409) await refresh(id);
+    await refuse(id, e);
   }
 }
 
@@ -271,9 +286,4 @@ export function eventCategories(): Promise<Category[]> {
   categories ??= get<Category[] | Page<Category>>("/event-categories").then((r) => (Array.isArray(r) ? r : (r.items ?? [])));
   categories.catch(() => (categories = null));
   return categories;
-}
-
-/** ageOf is how long ago an alert began, in seconds by the server's clock. */
-export function ageOf(row: Row): number {
-  return (serverNow() - Date.parse(row.alert.start)) / 1000;
 }

@@ -69,8 +69,8 @@ export interface Upsert {
   dropped: boolean;
 }
 
-/** upsert brings one row in. A row that matches no more lingers if it was there, else is not added. */
-export function upsert(items: Item[], row: Row, f: Filter, cap: number, nowMs: number): Upsert {
+/** upsert brings one row in. A row that matches no more lingers if it was there, else is not added. Beyond cap the oldest goes, but never keep, which somebody is looking at. */
+export function upsert(items: Item[], row: Row, f: Filter, cap: number, nowMs: number, keep = ""): Upsert {
   const at = items.findIndex((i) => i.row.alert.id === row.alert.id);
   const old = at >= 0 ? items[at] : undefined;
   if (old) {
@@ -83,7 +83,8 @@ export function upsert(items: Item[], row: Row, f: Filter, cap: number, nowMs: n
   if (!matches(row, f)) return { items, added: false, dropped: false };
   const next = [...items, { row, order: orderOf(row), leaveAt: 0 }].sort(before);
   const dropped = next.length > cap;
-  return { items: dropped ? next.slice(0, cap) : next, added: true, dropped };
+  if (dropped) next.splice(next[next.length - 1]?.row.alert.id === keep ? next.length - 2 : next.length - 1, 1);
+  return { items: next, added: true, dropped };
 }
 
 /** sweep removes what has lingered long enough, except the one that is being looked at. */

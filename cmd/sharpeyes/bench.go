@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// defaultFootage is the pedestrian clip of OpenCV's samples, where Debian's
+// opencv-doc puts it.
+const defaultFootage = "/usr/share/doc/opencv-doc/examples/data/vtest.avi"
+
+// benchReport is what `bench --json` prints; times are CPU seconds for one
+// minute of one camera unless the name says otherwise.
+type benchReport struct {
+	Machine  string          `json:"machine"`
+	Version  string          `json:"version"`
+	At       time.Time       `json:"at"`
+	Pipeline []pipelineBench `json:"pipeline,omitempty"`
+	Latency  *latencyBench   `json:"latency,omitempty"`
+	Memory   *memoryBench    `json:"memory,omitempty"`
+}
+
+// benchFlags are the flags of `bench`.
+type benchFlags struct {
+	footage string
+	json    bool
+	runs    int
+	alerts  int
+}
+
+func newBench() *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:       "bench [pipeline] [latency] [memory]",
+		Short:     "在本机测量：每路 CPU、告警时延、内存 / measure this machine: CPU per camera, alert latency, memory",
+		Long:      "Makes clips of real footage with ffmpeg, runs them through the real pipeline and prints a table, with ffmpeg's own decoding of the same clips as the yardstick of the same run. Without names, all parts run (about eight minutes). Needs ffmpeg; the footage is OpenCV's pedestrian clip (Debian: opencv-doc).",
+		ValidArgs: []string{"pipeline", "latency", "memory"},
+		Args:      cobra.OnlyValidArgs,
+		RunE:      func(cmd *cobra.Command, args []string) error { return bench(cmd, args, f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.footage, "footage", defaultFootage, "a video that ffmpeg reads, 60 s or more, with people walking")
+	fl.BoolVar(&f.json, "json", false, "print JSON")
+	fl.IntVar(&f.runs, "runs", 3, "runs of each measurement; the median counts")
+	fl.IntVar(&f.alerts, "alerts", 200, "alerts to time")
+	cmd.AddCommand(newBenchWorker())
+	return cmd
+}
+
+func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
+	if len(parts) == 0 {
+		parts = []string{"pipeline", "latency", "memory"}
+	}
+	dir, err := os.MkdirTemp("", "sharpeyes-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &benchRun{dir: dir, flags: f, progress: cmd.ErrOrStderr()}
+	r := benchReport{Machine: machine(), Version: version, At: time.Now().UTC().Truncate(time.Second)}
+	for _, part := range parts {
+		switch part {
+		case "pipeline":
+			r.Pipeline, err = b.pipeline(cmd.Context())
+		case "latency":
+			r.Latency, err = b.latency(cmd.Context())
+		case "memory":
+			r.Memory, err = b.memory(cmd.Context())
+		}
+		if err != nil {
+			return fmt.Errorf("bench %s: %w", part, err)
+		}
+	}
+	if f.json {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	r.print(cmd.OutOrStdout())
+	return nil
+}
+
+// benchRun is one run of the measurements: its folder, its flags, and where it
+// tells how far it is.
+type benchRun struct {
+	dir      string
+	flags    benchFlags
+	progress io.Writer
+}
+
+func (b *benchRun) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "… "+format+"\n", args...)
+}
+
+// machine names processor, cores and memory, as far as Linux tells.
+func machine() string {
+	model := "unknown processor"
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	var info unix.Sysinfo_t
+	memory := "unknown memory"
+	if unix.Sysinfo(&info) == nil {
+		memory = fmt.Sprintf("%d GiB", (uint64(info.Totalram)*uint64(info.Unit)+1<<29)>>30)
+	}
+	return fmt.Sprintf("%s, %d cores, %s, %s", model, runtime.NumCPU(), memory, runtime.Version())
+}
+
+// clip is footage as a camera would send it.
+type clip struct {
+	name string
+	file string
+}
+
+// encodings are the cameras that the bench imitates. Each picture of the footage
+// becomes one of 25 a second, so that no picture repeats the one before.
+var encodings = []struct{ name, size, ending, codec string }{
+	{"1080p25 H.264 4 Mbit/s", "1920:1080", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
+	{"1080p25 H.265 4 Mbit/s", "1920:1080", "h265", "libx265 -preset ultrafast -b:v 4M -x265-params log-level=error:bframes=0:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
+	{"640x360 H.264 512 kbit/s", "640:360", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
+}
+
+// clips makes the clips once a run, with ffmpeg.
+func (b *benchRun) clips(ctx context.Context) ([]clip, error) {
+	var out []clip
+	for i, e := range encodings {
+		file := filepath.Join(b.dir, fmt.Sprintf("clip%d.%s", i, e.ending))
+		out = append(out, clip{e.name, file})
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		b.say("making the clip %s", e.name)
+		args := []string{"-v", "error", "-y", "-i", b.flags.footage, "-an",
+			"-vf", "crop=iw:iw*9/16,scale=" + e.size + ",setpts=N/25/TB", "-r", "25", "-pix_fmt", "yuv420p", "-c:v"}
+		args = append(args, strings.Fields(e.codec)...)
+		args = append(args, "-bf", "0", "-g", "50", file)
+		if msg, err := exec.CommandContext(ctx, "ffmpeg", args...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("ffmpeg: %w: %s (install ffmpeg and opencv-doc, or name another --footage)", err, msg)
+		}
+	}
+	return out, nil
+}
+
+// print writes the report as Markdown, as the README shows it.
+func (r *benchReport) print(w io.Writer) {
+	fmt.Fprintf(w, "%s, sharpeyes %s, %s\n", r.Machine, r.Version, r.At.Format(time.DateOnly))
+	if len(r.Pipeline) > 0 {
+		fmt.Fprint(w, "\nCPU seconds for one minute of one camera:\n\n| stream | receive (RTSP/TCP) | decode | motion | detect, while something moves | decode + motion, whole process | `ffmpeg -threads 1 -f null` | ratio |\n|---|---|---|---|---|---|---|---|\n")
+		for _, p := range r.Pipeline {
+			fmt.Fprintf(w, "| %s | %.2f | %.2f | %.3f | %.1f | %.2f | %.2f | %.2f |\n", p.Stream, p.Receive, p.Decode, p.Motion, p.Detect, p.Ours, p.Yardstick, p.Ratio)
+		}
+		p := r.Pipeline[0]
+		fmt.Fprintf(w, "\nDetect is %.0f ms of CPU for each look, at %.0f looks a second while something moves, bounded by the node's budget.\n", p.DetectOnce*1000, p.DetectFPS)
+	}
+	if l := r.Latency; l != nil {
+		fmt.Fprintf(w, "\nFrame received → alert on the event stream, %d alerts, %d cameras: p50 %d ms, p95 %d ms, p99 %d ms, most %d ms; the machine was %.0f %% busy.\n", l.Alerts, l.Cameras, l.P50, l.P95, l.P99, l.Max, l.Busy*100)
+	}
+	if m := r.Memory; m != nil {
+		fmt.Fprintf(w, "\nResident memory: %.0f MiB without cameras; %.1f MiB for each idle camera (%s, still scene), %.1f MiB for each analysed one (%s, people walking), %d cameras each.\n",
+			m.Base, m.Idle, m.Stream, m.Analysed, m.Stream, m.Cameras)
+	}
+}

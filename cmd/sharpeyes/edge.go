@@ -1,0 +1,339 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sharpeyes/sharpeyes/api"
+	"github.com/sharpeyes/sharpeyes/api/stream"
+	"github.com/sharpeyes/sharpeyes/configs"
+	"github.com/sharpeyes/sharpeyes/detect"
+	"github.com/sharpeyes/sharpeyes/detect/alert"
+	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
+	"github.com/sharpeyes/sharpeyes/detect/opencv"
+	"github.com/sharpeyes/sharpeyes/ingest"
+	"github.com/sharpeyes/sharpeyes/ingest/replay"
+	"github.com/sharpeyes/sharpeyes/ingest/rtsp"
+)
+
+// reportEvery is how often the edge repeats what it is and how its cameras are,
+// so that a center that lost its last minutes learns them again.
+const reportEvery = 30 * time.Second
+
+func newEdge() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "edge",
+		Short: "边缘节点：拉流、检测、送出告警 / pull cameras, detect, send alerts to the center",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := newProcess(cmd, path)
+			if err != nil {
+				return err
+			}
+			defer p.close()
+			if p.cfg.Edge == nil {
+				return fmt.Errorf("%s has no edge section; see configs/edge.yaml", path)
+			}
+			if err := p.connect(cmd.Context(), false); err != nil {
+				return err
+			}
+			g, ctx := errgroup.WithContext(cmd.Context())
+			if err := p.startEdge(ctx, g); err != nil {
+				return err
+			}
+			if err := p.serveEdge(ctx, g); err != nil {
+				return err
+			}
+			p.say("边缘节点 %s 已启动，%d 路摄像机 / edge %s runs with %d cameras", p.cfg.Node, len(p.cfg.Edge.Cameras), p.cfg.Node, len(p.cfg.Edge.Cameras))
+			return untilStopped(g)
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "edge.yaml", "configuration file")
+	return cmd
+}
+
+// untilStopped waits for all parts; being told to stop is no error.
+func untilStopped(g *errgroup.Group) error {
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// serveEdge offers metrics and health of an edge that has no center beside it.
+func (p *process) serveEdge(ctx context.Context, g *errgroup.Group) error {
+	l, err := net.Listen("tcp", p.cfg.Edge.Listen)
+	if err != nil {
+		return fmt.Errorf("edge.listen: %w; another program listens there, or the address is not this machine's", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: stopTime, IdleTimeout: time.Minute}
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("edge.listen: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		return srv.Shutdown(end)
+	})
+	return nil
+}
+
+// edge is the running edge: the fleet of cameras, one post for each that is
+// analysed, and the outbox they write to.
+type edge struct {
+	cfg     *configs.Config
+	zone    *time.Location
+	log     *slog.Logger
+	outbox  *stream.Outbox
+	shared  *detect.Shared
+	metrics *detect.Metrics
+	alerts  *prometheus.CounterVec // phases of alerts by camera
+	fleet   *ingest.Fleet
+	started time.Time
+
+	mu    sync.Mutex
+	posts map[ingest.CameraID]*post // analysed cameras
+	known map[ingest.CameraID]bool  // cameras that the center was told of
+}
+
+// post is the rule engine of one camera. Observations come from its analyser,
+// states from its worker, ticks from the edge: the lock puts them in order.
+type post struct {
+	mu     sync.Mutex
+	engine *alert.Engine
+}
+
+func (p *post) do(f func(*alert.Engine) []alert.Alert) []alert.Alert {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f(p.engine)
+}
+
+// startEdge brings up outbox, detector and fleet, and lets g wait for them.
+func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
+	e, err := p.newEdge()
+	if err != nil {
+		return err
+	}
+	// The producer outlives the fleet: what the stopping cameras say still goes
+	// into the outbox, and out if Redis answers; the rest goes at the next start.
+	producer := stream.NewProducer(stream.ProducerOptions{
+		Outbox: e.outbox, Redis: p.redis, Stream: p.cfg.Redis.Stream, Log: p.log, Registerer: p.registry,
+	})
+	g.Go(func() error { return producer.Run(ctx) })
+	g.Go(func() error { return e.run(ctx) })
+	reload := newReloader(p, e)
+	g.Go(func() error { return reload.run(ctx) })
+	return nil
+}
+
+func (p *process) newEdge() (*edge, error) {
+	zone, err := time.LoadLocation(p.cfg.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("timezone: %w", err)
+	}
+	e := &edge{
+		cfg: p.cfg, zone: zone, log: p.log, started: time.Now(),
+		posts: map[ingest.CameraID]*post{}, known: map[ingest.CameraID]bool{},
+		metrics: detect.NewMetrics(p.registry),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sharpeyes_alerts_total", Help: "Alerts that the rules opened, updated and closed, by camera and phase.",
+		}, []string{"camera", "phase"}),
+	}
+	p.registry.MustRegister(e.alerts)
+	e.outbox, err = stream.OpenOutbox(filepath.Join(p.cfg.DataDir, "outbox"), stream.OutboxOptions{
+		Node: p.cfg.Node, MaxBytes: int64(p.cfg.Edge.Outbox.MaxBytes), MaxAge: p.cfg.Edge.Outbox.MaxAge.Std(),
+		Log: p.log, Registerer: p.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, e.outbox)
+	detector, err := newDetector(p.cfg.Edge.Detector)
+	if err != nil {
+		return nil, err
+	}
+	p.closers = append(p.closers, closer(detector.Close))
+	e.shared = detect.NewShared(detector, p.cfg.Edge.Detector, p.registry)
+	e.fleet = ingest.NewFleet(ingest.FleetOptions{
+		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, p.log) },
+		Consume: e.analyse, OnState: e.onState, Registerer: p.registry, Log: p.log,
+	})
+	return e, nil
+}
+
+// openSource chooses the source by the address's scheme.
+func openSource(c configs.Camera, log *slog.Logger) (ingest.Source, error) {
+	if strings.HasPrefix(c.URL, "file://") {
+		return replay.Open(ingest.CameraID(c.ID), c.URL)
+	}
+	return rtsp.New(c, log)
+}
+
+// newDetector loads the built-in model or the configured file. A model that
+// OpenCV cannot run is an error here, not the end of the process.
+func newDetector(cfg configs.Detector) (*opencv.Detector, error) {
+	model, err := readModel(cfg.Model)
+	if err != nil {
+		return nil, err
+	}
+	d, err := opencv.NewDetector(model, cfg.Threads)
+	if err != nil {
+		return nil, fmt.Errorf("edge.detector: %w", err)
+	}
+	return d, nil
+}
+
+// run keeps the fleet on the configured cameras until ctx is done.
+func (e *edge) run(ctx context.Context) error {
+	e.apply(e.cfg)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	report := time.NewTicker(reportEvery)
+	defer report.Stop()
+	e.report()
+	for {
+		select {
+		case <-ctx.Done():
+			e.fleet.Close()
+			return nil
+		case now := <-tick.C:
+			for id, p := range e.snapshot() {
+				e.send(id, p.do(func(en *alert.Engine) []alert.Alert { return en.Tick(now) }))
+			}
+		case <-report.C:
+			e.report()
+		}
+	}
+}
+
+// apply hands the configured cameras to the fleet and tells the center of those
+// that are gone.
+func (e *edge) apply(cfg *configs.Config) {
+	now := map[ingest.CameraID]bool{}
+	for _, c := range cfg.Edge.Cameras {
+		now[ingest.CameraID(c.ID)] = true
+	}
+	started, stopped, changed := e.fleet.Apply(cfg.Edge.Cameras)
+	e.mu.Lock()
+	gone := e.known
+	e.known = now
+	e.mu.Unlock()
+	for id := range gone {
+		if !now[id] {
+			e.put(api.Envelope{Camera: &api.CameraReport{Camera: ingest.Camera{ID: id}, State: ingest.State{Camera: id}, Removed: true}})
+			e.metrics.Forget(id)
+			e.shared.Forget(id)
+			e.alerts.DeletePartialMatch(prometheus.Labels{"camera": string(id)})
+		}
+	}
+	e.log.Info("cameras applied", "started", len(started), "stopped", len(stopped), "changed", len(changed))
+}
+
+// report says that this edge lives, and repeats the state of each camera.
+func (e *edge) report() {
+	states := e.fleet.States()
+	e.put(api.Envelope{NodeUp: &api.NodeReport{Version: version, Started: e.started, Cameras: len(states)}})
+	records := map[ingest.CameraID]ingest.Camera{}
+	for _, c := range e.fleet.Cameras() {
+		records[c.ID] = c
+	}
+	for _, s := range states {
+		e.put(api.Envelope{Camera: &api.CameraReport{Camera: records[s.Camera], State: s}})
+	}
+}
+
+// analyse is the second goroutine of a camera: it looks at what the first one
+// queues until the queue closes.
+func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue) {
+	id := ingest.CameraID(cam.ID)
+	engine, err := alert.NewEngine(cam, e.zone)
+	if err != nil {
+		e.log.Error("rules", "camera", cam.ID, "err", err)
+		return
+	}
+	p := &post{engine: engine}
+	a, err := detect.NewAnalyser(detect.AnalyserOptions{
+		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Motion: detect.NewCellMotion(cam.Motion, cam.Masks), Detector: e.shared,
+		Emit:    func(o detect.Observation) { e.observe(p, cam, o) },
+		Picture: func(v ingest.Value, r ingest.Reason) { e.fleet.SetPicture(id, v, r) },
+		Metrics: e.metrics, Log: e.log,
+	})
+	if err != nil {
+		e.log.Error("analysis", "camera", cam.ID, "err", err)
+		return
+	}
+	e.mu.Lock()
+	e.posts[id] = p
+	e.mu.Unlock()
+	a.Run(ctx, q)
+	e.mu.Lock()
+	delete(e.posts, id)
+	e.mu.Unlock()
+	e.send(id, p.do(func(en *alert.Engine) []alert.Alert { return en.Stop(time.Now()) }))
+}
+
+// observe lets the camera's rules judge one instant, and gives each alert that
+// asks for it a picture in which nobody can be recognised.
+func (e *edge) observe(p *post, cam configs.Camera, o detect.Observation) {
+	alerts := p.do(func(en *alert.Engine) []alert.Alert { return en.Observe(o) })
+	if err := alert.Illustrate(alerts, o, cam.Masks); err != nil {
+		e.log.Error("alert goes without a picture", "err", err)
+	}
+	e.send(o.Camera, alerts)
+}
+
+// onState passes a changed state on to the center and to the camera's rules.
+func (e *edge) onState(c ingest.Camera, s ingest.State) {
+	e.put(api.Envelope{Camera: &api.CameraReport{Camera: c, State: s}})
+	if p := e.snapshot()[c.ID]; p != nil {
+		e.send(c.ID, p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
+	}
+}
+
+func (e *edge) snapshot() map[ingest.CameraID]*post {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	posts := make(map[ingest.CameraID]*post, len(e.posts))
+	for id, p := range e.posts {
+		posts[id] = p
+	}
+	return posts
+}
+
+func (e *edge) send(id ingest.CameraID, alerts []alert.Alert) {
+	for i := range alerts {
+		e.alerts.WithLabelValues(string(id), string(alerts[i].Phase)).Inc()
+		e.put(api.Envelope{Alert: &alerts[i]})
+	}
+}
+
+// put writes to the outbox. A disk that takes nothing is the one case in which
+// something can be lost here: it is logged and counted by the outbox.
+func (e *edge) put(env api.Envelope) {
+	env.V, env.Node, env.Time = api.Version, e.cfg.Node, time.Now()
+	if _, err := e.outbox.Put(env); err != nil {
+		e.log.Error("outbox takes nothing; free the disk under data_dir", "err", err)
+	}
+}

@@ -197,18 +197,19 @@ func TestWithoutALookTheWholePictureIsPixelated(t *testing.T) {
 func TestMasksAreBlack(t *testing.T) {
 	mask := []configs.Point{{0.25, 0.25}, {0.75, 0.25}, {0.5, 0.75}}
 	poly := detect.NewPolygon(mask)
-	for _, size := range []image.Point{{640, 360}, {641, 361}, {1920, 1080}, {2560, 1440}} {
+	for _, size := range []image.Point{{641, 361}, {1920, 1080}} {
 		for name, o := range map[string]detect.Observation{
 			"clear": seen(), "person in it": seen(object(detect.Person, detect.Box{X: 0.3, Y: 0.2, W: 0.2, H: 0.5})), "all pixelated": {At: at(1)},
 		} {
 			out := render(t, noisy(size.X, size.Y), o, mask)
 			w, h := out.Rect.Dx(), out.Rect.Dy()
 			for y := range h {
-				for x := range w {
-					// Each corner of the pixel: no part of the mask shows.
-					in := poly.Overlaps(detect.Box{X: float64(x) / float64(w), Y: float64(y) / float64(h), W: 1 / float64(w), H: 1 / float64(h)})
-					if in && (out.Y[out.YOffset(x, y)] != 16 || out.Cb[out.COffset(x, y)] != 128 || out.Cr[out.COffset(x, y)] != 128) {
-						t.Fatalf("%v %s: pixel %d,%d shows", size, name, x, y)
+				// No part of a pixel that the mask touches shows.
+				for _, s := range poly.Spans(float64(y)/float64(h), float64(y+1)/float64(h), nil) {
+					for x := int(s.From * float64(w)); x < w && float64(x) <= s.To*float64(w); x++ {
+						if out.Y[out.YOffset(x, y)] != 16 || out.Cb[out.COffset(x, y)] != 128 || out.Cr[out.COffset(x, y)] != 128 {
+							t.Fatalf("%v %s: pixel %d,%d shows", size, name, x, y)
+						}
 					}
 				}
 			}

@@ -28,6 +28,7 @@ const (
 	hintTLS         = "check tls.ca_file or tls.fingerprint, and that the camera speaks RTSP over TLS at this port"
 	hintBad         = "the answer is not RTSP as it should be: check that this is the camera's RTSP port, and its firmware"
 	hintNoPackets   = "the session stands but nothing comes: UDP may be blocked, set transport to tcp"
+	hintNothing     = "the session stands but the camera sends nothing: look at its stream settings and at the link"
 	hintEnded       = "the camera closed the stream: it may have restarted, or allow fewer viewers"
 	hintTransport   = "the camera refuses this transport: set transport to auto"
 )
@@ -56,7 +57,9 @@ func classify(err error) (ingest.Reason, string) {
 	switch {
 	case isA[liberrors.ErrClientRequestTimedOut](err):
 		return ingest.ReasonTimeout, hintTimeout
-	case isA[liberrors.ErrClientTCPTimeout](err), isA[liberrors.ErrClientUDPTimeout](err):
+	case isA[liberrors.ErrClientTCPTimeout](err):
+		return ingest.ReasonNoFrames, hintNothing
+	case isA[liberrors.ErrClientUDPTimeout](err):
 		return ingest.ReasonNoFrames, hintNoPackets
 	case isA[liberrors.ErrClientAuthSetup](err):
 		return ingest.ReasonAuthFailed, "the camera asks for a kind of login that is neither basic nor digest"

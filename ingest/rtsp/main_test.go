@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
+	"flag"
 	"math/big"
 	"net"
 	"os"
@@ -27,7 +28,14 @@ import (
 	"github.com/sharpeyes/sharpeyes/ingest/replay"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// These tests wait for timeouts and pictures; they hardly compute.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	walk264 = "../testdata/walk.h264"
@@ -52,9 +60,9 @@ func serve(t *testing.T, opt ServerOptions) *Server {
 	return s
 }
 
-// camera returns the configuration of a camera at url that answers within 2 s.
+// camera returns the configuration of a camera at url that answers within 5 s.
 func camera(url string) configs.Camera {
-	return configs.Camera{ID: "c1", URL: url, LegalBasis: "A9", Settings: configs.Stream{Transport: "tcp", Timeout: configs.Duration(2 * time.Second)}}
+	return configs.Camera{ID: "c1", URL: url, LegalBasis: "A9", Settings: configs.Stream{Transport: "tcp", Timeout: configs.Duration(5 * time.Second)}}
 }
 
 // taken is a sink that keeps what it gets.

@@ -104,7 +104,7 @@ func (p *path) Connected(string) {}
 func (p *path) Lost(uint64) {}
 
 // Write implements ingest.Sink: it sends the unit to all readers. A reader that
-// does not keep up is closed by gortsplib, whose queue of packets is bounded.
+// does not keep up misses packets: its queue is bounded (writeQueue).
 func (p *path) Write(u ingest.AccessUnit) {
 	if p.media == nil || u.Codec != p.asm.Codec {
 		if !u.Key {

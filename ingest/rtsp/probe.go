@@ -164,7 +164,7 @@ func (p *prober) finish(err error) {
 	v := p.video
 	if v == nil {
 		if p.result.Fault == nil {
-			p.result.Fault = &Found{Reason: ingest.ReasonNoFrames, Error: "no access unit came", Hint: hintNoPackets}
+			p.result.Fault = &Found{Reason: ingest.ReasonNoFrames, Error: "no access unit came", Hint: hintNothing}
 		}
 		return
 	}

@@ -30,6 +30,9 @@ const (
 	reopenAfter = time.Second
 	// portTries bounds the search for a free pair of UDP ports.
 	portTries = 100
+	// writeQueue bounds the packets that wait for one reader: several key
+	// frames of 1080p. What does not fit is not sent.
+	writeQueue = 1024
 )
 
 // ServerOptions says how a Server serves.
@@ -135,9 +138,10 @@ func (s *Server) listen() error {
 	}
 	var address string
 	srv := &gortsplib.Server{
-		Handler:     &handler{s},
-		RTSPAddress: s.opt.Address,
-		TLSConfig:   s.opt.TLS,
+		Handler:        &handler{s},
+		RTSPAddress:    s.opt.Address,
+		TLSConfig:      s.opt.TLS,
+		WriteQueueSize: writeQueue,
 		Listen: func(network, addr string) (net.Listener, error) {
 			l, err := net.Listen(network, addr)
 			if err == nil {
@@ -199,6 +203,9 @@ var (
 	_ gortsplib.ServerHandlerOnDescribe = (*handler)(nil)
 	_ gortsplib.ServerHandlerOnSetup    = (*handler)(nil)
 	_ gortsplib.ServerHandlerOnPlay     = (*handler)(nil)
+
+	_ gortsplib.ServerHandlerOnStreamWriteError = (*handler)(nil)
+	_ gortsplib.ServerHandlerOnDecodeError      = (*handler)(nil)
 )
 
 // stream finds what a request is for, or the answer that refuses it. With
@@ -249,4 +256,16 @@ func (h *handler) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response,
 // OnPlay implements gortsplib.ServerHandlerOnPlay.
 func (h *handler) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
 	return &base.Response{StatusCode: base.StatusOK}, nil
+}
+
+// OnStreamWriteError implements gortsplib.ServerHandlerOnStreamWriteError: a
+// reader did not keep up and misses packets, which it sees by their numbers.
+func (h *handler) OnStreamWriteError(c *gortsplib.ServerHandlerOnStreamWriteErrorCtx) {
+	h.s.opt.Log.Debug("packet not sent to a slow reader", "error", c.Error)
+}
+
+// OnDecodeError implements gortsplib.ServerHandlerOnDecodeError: a reader sent
+// RTCP that is none.
+func (h *handler) OnDecodeError(c *gortsplib.ServerHandlerOnDecodeErrorCtx) {
+	h.s.opt.Log.Debug("reader sends garbage", "error", c.Error)
 }

@@ -229,7 +229,7 @@ func (x *session) run(ctx context.Context, silence time.Duration) error {
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), errSilent):
-		return &ingest.Fault{Reason: ingest.ReasonNoFrames, Err: errSilent, Hint: hintNoPackets}
+		return &ingest.Fault{Reason: ingest.ReasonNoFrames, Err: errSilent, Hint: hintNothing}
 	case x.src.url.Scheme == "rtsps" && x.conn.Load() != nil && !x.shaken.Load() && ctx.Err() == nil:
 		// Whatever came of it, it came of the handshake.
 		return &ingest.Fault{Reason: ingest.ReasonTLS, Err: fmt.Errorf("handshake: %w", err), Hint: hintTLS}

@@ -1,4 +1,5 @@
 // Header, banners and footer.
+import { useEffect, useRef } from "preact/hooks";
 import { second } from "./clock";
 import { age, stamp } from "./format";
 import { serverNow, skewMs } from "./http";
@@ -18,6 +19,18 @@ export function Header(p: { onPassword: () => void; onHelp: () => void }) {
   const { session: s } = useValue(session);
   const { items, held, next } = useValue(feed);
   const n = waiting(items) + held.size;
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (e: Event): void => {
+      if (menu.current && !menu.current.contains(e.target as Node)) menu.current.open = false;
+    };
+    addEventListener("pointerdown", close);
+    addEventListener("focusin", close);
+    return () => {
+      removeEventListener("pointerdown", close);
+      removeEventListener("focusin", close);
+    };
+  }, []);
   return (
     <header class="header">
       <a class="brand" href="#/wall"><Icon name="eye" /><strong>{t("app.name")}</strong></a>
@@ -35,7 +48,7 @@ export function Header(p: { onPassword: () => void; onHelp: () => void }) {
         <ThemeButton />
         <LangButton />
         <button type="button" class="button-icon" aria-label={t("help.keys")} title={`${t("help.keys")} (?)`} onClick={p.onHelp} data-testid="help"><Icon name="help" /></button>
-        <details class="menu" data-testid="user-menu">
+        <details class="menu" ref={menu} data-testid="user-menu">
           <summary aria-label={t("user.menu")}><Icon name="user" /><span class="menu-name">{s?.user.display || s?.user.name}</span></summary>
           <div class="menu-body">
             <p><strong>{s?.user.display || s?.user.name}</strong><span>{[s?.user.unit, s?.user.post, s ? t(`role.${s.user.role}`) : ""].filter(Boolean).join(" · ")}</span></p>

@@ -56,7 +56,7 @@ function FigureCard({ figure: f, asOf }: { figure: Figure; asOf: string }) {
         {target !== null && <div><dt>{t("cov.target")}</dt><dd class="num">≥ {percent(target)} {met !== null && <span class={met ? "good" : "bad"}>{t(met ? "cov.met" : "cov.notmet")}</span>}</dd></div>}
         {f.unknown ? <div><dt>{t("cov.unknown")}</dt><dd class="num">{f.unknown}</dd></div> : null}
         <div><dt>{t("cov.formula")}</dt><dd>{f.formula}</dd></div>
-        <div class="sr-only"><dt>as_of</dt><dd>{stamp(f.as_of ?? asOf)}</dd></div>
+        <div><dt>{t("cov.asof")}</dt><dd class="num">{stamp(f.as_of ?? asOf)}</dd></div>
       </dl>
     </section>
   );
@@ -95,6 +95,8 @@ function Villages({ report }: { report: Coverage }) {
         <span class="muted num spread">{t("common.shown", { n: Math.min(rows.length, limit), all: total })}</span>
         <button type="button" class="button" onClick={save} data-testid="coverage-csv"><Icon name="download" />{t("cov.csv")}</button>
       </div>
+      {report.villages_limited && <p class="form-note">{t("cov.limited", { n: all.length, all: total })}</p>}
+      {report.unplaced ? <p class="form-note">{t("cov.unplaced", { n: report.unplaced })}</p> : null}
       {rows.length === 0 && <Notice text={t("cov.nomatch")} />}
       <div class="table-wrap">
         <table class="table">
@@ -103,6 +105,7 @@ function Villages({ report }: { report: Coverage }) {
         </table>
         {rows.length > limit && <button type="button" class="button table-more" onClick={() => setLimit(limit + chunk)}>{t("common.more")}</button>}
       </div>
+      {report.divisions && <p class="form-hint">{t("cov.source", { source: report.divisions })}</p>}
     </section>
   );
 }
@@ -146,7 +149,7 @@ function Stack({ village: v }: { village: Village }) {
   const parts = (["online", "offline", "unknown"] as const).map((k) => ({ k, n: v[k] }));
   return (
     <div class="bar-cell">
-      <span class="stack-text num">{parts.map((p) => <span key={p.k} class={`stack-${p.k}`} title={t(`cov.${p.k}`)}>{p.n}</span>)}</span>
+      <span class={all > 0 ? "stack-text num" : "stack-text stack-none num"}>{parts.map((p) => <span key={p.k} class={`stack-${p.k}`} title={t(`cov.${p.k}`)}>{p.n}</span>)}</span>
       {all > 0 && <div class="bar stack" aria-hidden="true">{parts.filter((p) => p.n > 0).map((p) => <span key={p.k} class={`fill-${p.k}`} style={{ width: `${(p.n / all) * 100}%` }} />)}</div>}
     </div>
   );

@@ -71,7 +71,7 @@ function EventRow({ event, onOpen }: { event: GridEvent; onOpen: () => void }) {
       <td class="num nowrap">{event.eventNo}</td>
       <td><span class="cell-main">{event.title} <Level level={event.level} /></span></td>
       <td class="nowrap"><span class="num muted">{event.categoryCode}</span> {event.categoryName}</td>
-      <td>{event.address || event.divisionCode}</td>
+      <td>{event.address} <span class="muted num">{event.divisionCode}</span></td>
       <td><span class={`mark state-${event.state}`}>{known("state", event.state)}</span></td>
       <td class="num nowrap" title={stamp(event.createdAt)}>{short(event.createdAt, serverNow())}</td>
       <td class="nowrap">{first?.by}</td>

@@ -96,9 +96,11 @@ function List({ items, selected }: { items: Item[]; selected: string }) {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
   }, [selected]);
   return (
-    <div class="cards" ref={list} role="listbox" tabIndex={0} aria-label={t("wall.list")} aria-activedescendant={selected ? `alert-${selected}` : undefined} aria-busy={f.loading} data-testid="wall-list">
-      {items.map((i) => <AlertCard key={i.row.alert.id} row={i.row} selected={i.row.alert.id === selected} onSelect={select} />)}
-      {items.length === 0 && <Empty />}
+    <div class="cards" ref={list}>
+      <div class="cards-list" role="listbox" tabIndex={0} aria-label={t("wall.list")} aria-activedescendant={selected ? `alert-${selected}` : undefined} aria-busy={f.loading} data-testid="wall-list">
+        {items.map((i) => <AlertCard key={i.row.alert.id} row={i.row} selected={i.row.alert.id === selected} onSelect={select} />)}
+      </div>
+      {items.length === 0 && !f.next && <Empty />}
       {f.next && items.length < maxCap && (
         <button type="button" class="button cards-more" disabled={f.loading} onClick={() => void more()} data-testid="more">{f.loading ? t("common.loading") : t("common.more")}</button>
       )}

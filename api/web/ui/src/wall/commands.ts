@@ -17,7 +17,7 @@ function decidable(): Row | null {
   const row = selectedRow();
   if (!row || feed.get().busy) return null;
   if (!mayTriage()) {
-    toast(t("wall.readonly"));
+    toast(t("wall.readonly"), { kind: "error" });
     return null;
   }
   if (row.status !== "new") {

@@ -50,15 +50,26 @@ const heldCap = 500;
 const undoMs = 10 * 60_000;
 const undoToastMs = 15_000;
 
-let last: { id: string; atMs: number; toast: number } | null = null;
+/** decisions are this user's own, latest last, for undo. */
+let decisions: { id: string; atMs: number; toast: number }[] = [];
+const decisionCap = 50;
+/** rung are the alerts that have sounded, so that none sounds twice; bounded, oldest out first. */
+const rung = new Set<string>();
+const rungCap = 2000;
 let generation = 0;
+/** After a failed automatic page the next is not tried before, in ms. */
+let autoMoreAt = 0;
+const autoMoreWait = 30_000;
+/** With fewer waiting cards than this the next page is read without being asked. */
+const lowWater = 20;
 
 const set = (part: Partial<Feed>): void => feed.update((f) => ({ ...f, ...part }));
 
 /** resetFeed forgets everything, at logout. */
 export function resetFeed(): void {
   generation++;
-  last = null;
+  decisions = [];
+  rung.clear();
   feed.set(empty);
 }
 
@@ -127,19 +138,21 @@ async function lastEver(mine: number): Promise<void> {
 }
 
 /** more loads the next older page and lets the list grow, up to its limit. */
-export async function more(): Promise<void> {
+export async function more(): Promise<boolean> {
   const { filter, next, cap, items } = feed.get();
-  if (!next || feed.get().loading || items.length >= maxCap) return;
+  if (!next || feed.get().loading || items.length >= maxCap) return false;
   const mine = generation;
   set({ loading: true, cap: Math.min(maxCap, Math.max(cap, items.length + pageSize)) });
   try {
     const page = await get<Page<Row>>(query(filter, next));
-    if (mine !== generation) return;
+    if (mine !== generation) return false;
     feed.update((f) => ({ ...add(f, (page.items ?? []).map(normal)), loading: false, next: page.next ?? "" }));
+    return true;
   } catch (e) {
-    if (mine !== generation) return;
+    if (mine !== generation) return false;
     set({ loading: false });
     toast(explain(e), { kind: "error" });
+    return false;
   }
 }
 
@@ -151,20 +164,28 @@ export function setFilter(part: Partial<Filter>): void {
 /** receive takes a row from the live connection. */
 export function receive(raw: Row): void {
   const row = normal(raw);
+  const { id } = row.alert;
   const f = feed.get();
-  const shown = f.items.some((i) => i.row.alert.id === row.alert.id);
-  const isNew = !shown && !f.held.has(row.alert.id) && row.status === "new" && row.alert.phase !== "closed";
-  if (f.paused && !shown && matches(row, f.filter)) {
-    const held = new Map(f.held).set(row.alert.id, row);
-    if (held.size > heldCap) held.delete(held.keys().next().value as string);
-    set({ held, lastAlert: latest(f.lastAlert, row.received_at) });
-  } else {
-    feed.update((g) => add(g, [row]));
-  }
-  if (isNew) {
-    announced.set(row);
-    beep(row.alert.level);
-  }
+  const shown = f.items.some((i) => i.row.alert.id === id);
+  if (f.paused && !shown) hold(row);
+  else feed.update((g) => add(g, [row]));
+  const mine = matches(row, { ...f.filter, status: "new" });
+  if (!mine || shown || rung.has(id)) return;
+  rung.add(id);
+  if (rung.size > rungCap) rung.delete(rung.values().next().value as string);
+  announced.set(row);
+  beep(row.alert.level);
+}
+
+/** hold keeps a row for later while the wall is paused, as long as it matches. */
+function hold(row: Row): void {
+  const { id } = row.alert;
+  const f = feed.get();
+  const held = new Map(f.held);
+  if (matches(row, f.filter)) held.set(id, row);
+  else held.delete(id); // decided meanwhile by somebody else
+  if (held.size > heldCap) held.delete(held.keys().next().value as string);
+  set({ held, lastAlert: latest(f.lastAlert, row.received_at) });
 }
 
 export function togglePause(): void {
@@ -173,12 +194,16 @@ export function togglePause(): void {
   feed.update((g) => add({ ...g, paused: false, held: new Map() }, [...f.held.values()]));
 }
 
-/** tidy removes what has lingered; called once a second. */
+/** tidy removes what has lingered and fills the list up again; called once a second. */
 export function tidy(): void {
   feed.update((f) => {
     const items = sweep(f.items, Date.now(), f.selected);
     return items === f.items ? f : { ...f, items };
   });
+  const { items, next, loading } = feed.get();
+  if (!next || loading || Date.now() < autoMoreAt || items.filter((i) => i.leaveAt === 0).length >= lowWater) return;
+  autoMoreAt = Date.now() + autoMoreWait;
+  void more().then((ok) => { if (ok) autoMoreAt = 0; });
 }
 
 export function select(id: string): void {
@@ -219,8 +244,8 @@ async function deliver(id: string, send: () => Promise<string>): Promise<boolean
   try {
     const text = await send();
     await refresh(id);
-    const shownAt = toast(text, { action: { label: t("act.undo"), run: () => void undo() }, ms: undoToastMs });
-    last = { id, atMs: Date.now(), toast: shownAt };
+    const shown = toast(text, { action: { label: t("act.undo"), run: () => void undo(id) }, ms: undoToastMs });
+    decisions = [...decisions.filter((d) => d.id !== id), { id, atMs: Date.now(), toast: shown }].slice(-decisionCap);
     feed.update((f) => (f.selected === id ? { ...f, selected: following(f.items, id) } : f));
     // The button now stands for the next alert, and Enter must not decide about that one unseen.
     if (byButton) document.querySelector<HTMLElement>('[role="listbox"]')?.focus();
@@ -259,21 +284,22 @@ export function dismiss(id: string, reason: Dismissal, note = ""): Promise<boole
   });
 }
 
-/** undo takes the user's last decision back. */
-export async function undo(): Promise<void> {
+/** undo takes a decision of this user back: the given one, else the latest. */
+export async function undo(which = ""): Promise<void> {
   // Pressed right after a decision it means that one, not the one before.
   await deciding;
-  if (!last || Date.now() - last.atMs > undoMs) {
+  const found = decisions.findLast((d) => (!which || d.id === which) && Date.now() - d.atMs <= undoMs);
+  if (!found) {
     toast(t("act.nothing"));
     return;
   }
-  const { id, toast: shown } = last;
+  const { id } = found;
+  set({ selected: id }); // at once: the next key is meant for what was taken back
   try {
     await post(`/alerts/${encodeURIComponent(id)}/undo`, {});
-    last = null;
-    dropToast(shown);
+    decisions = decisions.filter((d) => d.id !== id);
+    dropToast(found.toast);
     await refresh(id);
-    set({ selected: id });
     toast(t("act.undone"));
   } catch (e) {
     await refuse(id, e);

@@ -1,0 +1,149 @@
+//go:build cgo
+
+package opencv
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultModel(t *testing.T) {
+	m, err := DefaultModel()
+	require.NoError(t, err)
+	require.True(t, isBuiltIn(m))
+	m[len(m)/2] ^= 1
+	require.False(t, isBuiltIn(m), "a copy that was touched is not taken for the built-in one")
+}
+
+// requireRefusal checks that an error about a model is one an operator can act on.
+func requireRefusal(t *testing.T, d *Detector, err error) {
+	t.Helper()
+	require.True(t, d == nil)
+	require.ErrorContains(t, err, "detector model: ")
+	require.ErrorContains(t, err, "leave detector.model empty")
+}
+
+func TestModelOfAnotherShape(t *testing.T) {
+	d, err := NewDetector(model(13, tinyGraph(20)...), 1)
+	requireRefusal(t, d, err)
+	require.ErrorContains(t, err, "[1 84 64] and not [1 84 124]")
+}
+
+func TestModelOfAnotherKind(t *testing.T) {
+	graph := tinyGraph(cocoClasses)
+	for _, c := range []struct {
+		name string
+		swap func(part []byte) []byte // nil keeps it
+		says string
+	}{
+		{"an operator that OpenCV does not know", func(p []byte) []byte {
+			if strings.Contains(string(p), "LeakyRelu") {
+				return node("NoSuchOperator", "h8", []string{"conv"})
+			}
+			return p
+		}, "NoSuchOperator"},
+		{"a class head without sigmoid", func(p []byte) []byte {
+			if strings.Contains(string(p), "Sigmoid") {
+				return node("LeakyRelu", "scores", []string{"cls"})
+			}
+			return p
+		}, "sigmoid"},
+		{"a node without its input", func(p []byte) []byte {
+			if strings.Contains(string(p), "LeakyRelu") {
+				return node("LeakyRelu", "h8", []string{"nobody"})
+			}
+			return p
+		}, "OpenCV cannot run it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var parts [][]byte
+			for _, p := range graph {
+				parts = append(parts, c.swap(p))
+			}
+			d, err := NewDetector(model(13, parts...), 1)
+			requireRefusal(t, d, err)
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// What OpenCV itself does not survive: an axis that it makes room for before it
+// looks whether there is such a one. In the process that tries the model memory
+// ends early; here it would be all of the machine's.
+func TestModelThatTakesAllMemory(t *testing.T) {
+	var parts [][]byte
+	for _, p := range tinyGraph(cocoClasses) {
+		if bytes.Equal(p, longs("axis", 2)) {
+			p = longs("axis", 2|1<<30)
+		}
+		parts = append(parts, p)
+	}
+	d, err := NewDetector(model(13, parts...), 1)
+	requireRefusal(t, d, err)
+	require.ErrorContains(t, err, "bad_alloc")
+}
+
+func TestModelTruncated(t *testing.T) {
+	for _, m := range map[string][]byte{"tiny": tinyModel(), "built-in": builtInBytes(t)} {
+		for i := range 40 {
+			d, err := NewDetector(m[:len(m)*i/40], 1)
+			requireRefusal(t, d, err)
+		}
+		d, err := NewDetector(m[:len(m)-1], 1)
+		requireRefusal(t, d, err)
+	}
+}
+
+func builtInBytes(t *testing.T) []byte {
+	m, err := DefaultModel()
+	require.NoError(t, err)
+	return m
+}
+
+// A model with tipped bits either loads (a weight is a weight) or is refused;
+// the process lives. 6,000 more of these were run once with other seeds.
+func TestModelDamaged(t *testing.T) {
+	loaded, refused := 0, 0
+	for seed := range uint64(120) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		m := tinyModel()
+		for range 1 + r.IntN(3) {
+			m[r.IntN(len(m))] ^= 1 << r.IntN(8)
+		}
+		d, err := NewDetector(m, 1)
+		if err != nil {
+			requireRefusal(t, d, err)
+			refused++
+			continue
+		}
+		d.Close()
+		loaded++
+	}
+	require.Greater(t, refused, 30)
+	require.Greater(t, loaded, 20)
+}
+
+// The same with the real file, where bits between the weights are tipped: names,
+// shapes and attributes lie at its front and its end.
+func TestBuiltInModelDamaged(t *testing.T) {
+	whole := builtInBytes(t)
+	refused := 0
+	for seed := range uint64(6) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		m := slices.Clone(whole)
+		m[r.IntN(20000)] ^= 1 << r.IntN(8)
+		d, err := NewDetector(m, 1)
+		if err != nil {
+			requireRefusal(t, d, err)
+			refused++
+			continue
+		}
+		d.Close()
+	}
+	require.Positive(t, refused)
+}

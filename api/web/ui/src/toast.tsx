@@ -11,7 +11,8 @@ export interface Toast {
 }
 
 export const toasts = new Observable<Toast[]>([]);
-const most = 4;
+/** More would cover the cards of a wall where decisions come fast; u reaches the older ones. */
+const most = 2;
 let lastID = 0;
 
 export function dropToast(id: number): void {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -108,7 +107,7 @@ type edge struct {
 	outbox  *stream.Outbox
 	shared  *detect.Shared
 	metrics *detect.Metrics
-	alerts  *prometheus.CounterVec // phases of alerts by camera
+	alerts  *alert.Metrics
 	fleet   *ingest.Fleet
 	started time.Time
 
@@ -157,11 +156,8 @@ func (p *process) newEdge() (*edge, error) {
 		cfg: p.cfg, zone: zone, log: p.log, started: time.Now(),
 		posts: map[ingest.CameraID]*post{}, known: map[ingest.CameraID]bool{},
 		metrics: detect.NewMetrics(p.registry),
-		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sharpeyes_alerts_total", Help: "Alerts that the rules opened, updated and closed, by camera and phase.",
-		}, []string{"camera", "phase"}),
+		alerts:  alert.NewMetrics(p.registry),
 	}
-	p.registry.MustRegister(e.alerts)
 	e.outbox, err = stream.OpenOutbox(filepath.Join(p.cfg.DataDir, "outbox"), stream.OutboxOptions{
 		Node: p.cfg.Node, MaxBytes: int64(p.cfg.Edge.Outbox.MaxBytes), MaxAge: p.cfg.Edge.Outbox.MaxAge.Std(),
 		Log: p.log, Registerer: p.registry,
@@ -219,8 +215,8 @@ func (e *edge) run(ctx context.Context) error {
 			e.fleet.Close()
 			return nil
 		case now := <-tick.C:
-			for id, p := range e.snapshot() {
-				e.send(id, p.do(func(en *alert.Engine) []alert.Alert { return en.Tick(now) }))
+			for _, p := range e.snapshot() {
+				e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.Tick(now) }))
 			}
 		case <-report.C:
 			e.report()
@@ -245,7 +241,7 @@ func (e *edge) apply(cfg *configs.Config) {
 			e.put(api.Envelope{Camera: &api.CameraReport{Camera: ingest.Camera{ID: id}, State: ingest.State{Camera: id}, Removed: true}})
 			e.metrics.Forget(id)
 			e.shared.Forget(id)
-			e.alerts.DeletePartialMatch(prometheus.Labels{"camera": string(id)})
+			e.alerts.Forget(id)
 		}
 	}
 	e.log.Info("cameras applied", "started", len(started), "stopped", len(stopped), "changed", len(changed))
@@ -287,11 +283,17 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	e.mu.Lock()
 	e.posts[id] = p
 	e.mu.Unlock()
+	// What the fleet said of the camera before this post stood.
+	for _, s := range e.fleet.States() {
+		if s.Camera == id {
+			e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
+		}
+	}
 	a.Run(ctx, q)
 	e.mu.Lock()
 	delete(e.posts, id)
 	e.mu.Unlock()
-	e.send(id, p.do(func(en *alert.Engine) []alert.Alert { return en.Stop(time.Now()) }))
+	e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.Stop(time.Now()) }))
 }
 
 // observe lets the camera's rules judge one instant, and gives each alert that
@@ -301,14 +303,14 @@ func (e *edge) observe(p *post, cam configs.Camera, o detect.Observation) {
 	if err := alert.Illustrate(alerts, o, cam.Masks); err != nil {
 		e.log.Error("alert goes without a picture", "err", err)
 	}
-	e.send(o.Camera, alerts)
+	e.send(alerts)
 }
 
 // onState passes a changed state on to the center and to the camera's rules.
 func (e *edge) onState(c ingest.Camera, s ingest.State) {
 	e.put(api.Envelope{Camera: &api.CameraReport{Camera: c, State: s}})
 	if p := e.snapshot()[c.ID]; p != nil {
-		e.send(c.ID, p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
+		e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
 	}
 }
 
@@ -322,9 +324,9 @@ func (e *edge) snapshot() map[ingest.CameraID]*post {
 	return posts
 }
 
-func (e *edge) send(id ingest.CameraID, alerts []alert.Alert) {
+func (e *edge) send(alerts []alert.Alert) {
+	e.alerts.Count(alerts)
 	for i := range alerts {
-		e.alerts.WithLabelValues(string(id), string(alerts[i].Phase)).Inc()
 		e.put(api.Envelope{Alert: &alerts[i]})
 	}
 }

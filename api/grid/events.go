@@ -68,12 +68,11 @@ func (e *Events) Confirm(ctx context.Context, alertID string, by store.User, c C
 	if !by.MayTriage() {
 		return Event{}, ErrForbidden
 	}
-	title, err := clean(c.Title, MaxTitle)
-	if err != nil {
+	var err error
+	if c.Title, err = clean(c.Title, MaxTitle); err != nil {
 		return Event{}, err
 	}
-	note, err := clean(c.Note, MaxNote)
-	if err != nil {
+	if c.Note, err = clean(c.Note, MaxNote); err != nil {
 		return Event{}, err
 	}
 	var out Event
@@ -90,18 +89,14 @@ func (e *Events) Confirm(ctx context.Context, alertID string, by store.User, c C
 			}
 			return decided(row, by, store.StatusConfirmed)
 		}
-		cat, err := chooseCategory(c.Category, row.Alert.Category)
-		if err != nil {
-			return fmt.Errorf("category %q: %w", c.Category, err)
-		}
-		ev, err := e.draft(ctx, t, row, by, cat, title, note)
+		ev, err := e.draft(ctx, t, row, by, c)
 		if err != nil {
 			return err
 		}
-		if err := insert(ctx, t, ev, alertID, by, note); err != nil {
+		if err := insert(ctx, t, ev, alertID, by); err != nil {
 			return err
 		}
-		if err := t.SetTriage(ctx, alertID, store.StatusConfirmed, triage(t, by, "", note), ev.No); err != nil {
+		if err := t.SetTriage(ctx, alertID, store.StatusConfirmed, triage(t, by, "", c.Note), ev.No); err != nil {
 			return err
 		}
 		if err := t.Changed(ctx, store.KindEvent, ev.No); err != nil {
@@ -231,7 +226,7 @@ func (e *Events) move(ctx context.Context, t *store.Tx, ev Event, to State, by s
 	if s.notBy != "" && ev.lastInto(s.notBy) == by.Name {
 		return fmt.Errorf("event %s to %s: %w", ev.No, to, ErrSamePerson)
 	}
-	if err := logStep(ctx, t, ev.No, len(ev.History)+1, ev.State, to, by, note); err != nil {
+	if err := logStep(ctx, t, ev, to, by, note); err != nil {
 		return err
 	}
 	_, err := t.Exec(ctx, `UPDATE events SET state = $2, updated_at = $3 WHERE no = $1`, ev.No, string(to), t.Now().UnixMicro())

@@ -24,14 +24,18 @@ const maxSerial = 999_999
 
 // draft fills an event from its alert and the camera's record, with the next
 // number of the county's day.
-func (e *Events) draft(ctx context.Context, t *store.Tx, row store.AlertRow, by store.User, cat Category, title, note string) (Event, error) {
+func (e *Events) draft(ctx context.Context, t *store.Tx, row store.AlertRow, by store.User, c Confirmation) (Event, error) {
+	cat, err := chooseCategory(c.Category, row.Alert.Category)
+	if err != nil {
+		return Event{}, fmt.Errorf("category %.20q: %w", c.Category, err)
+	}
 	cam := row.Camera
 	if cam == nil || len(cam.Division) < 6 {
 		return Event{}, fmt.Errorf("camera %s: %w", row.Alert.Camera, ErrUnknownPlace)
 	}
 	county, day := cam.Division[:6], t.Now().In(e.loc).Format("20060102")
 	var serial int
-	err := t.QueryRow(ctx, `SELECT COALESCE(MAX(serial), 0) + 1 FROM events WHERE county = $1 AND day = $2`, county, day).Scan(&serial)
+	err = t.QueryRow(ctx, `SELECT COALESCE(MAX(serial), 0) + 1 FROM events WHERE county = $1 AND day = $2`, county, day).Scan(&serial)
 	if err != nil {
 		return Event{}, fmt.Errorf("event number: %w", err)
 	}
@@ -42,6 +46,7 @@ func (e *Events) draft(ctx context.Context, t *store.Tx, row store.AlertRow, by 
 	if address == "" {
 		address = cam.Name
 	}
+	title := c.Title
 	if title == "" {
 		title = short(cat.Name+" · "+address, MaxTitle)
 	}
@@ -53,7 +58,7 @@ func (e *Events) draft(ctx context.Context, t *store.Tx, row store.AlertRow, by 
 		No:           fmt.Sprintf("%s-%s-%06d", county, day, serial),
 		CategoryCode: cat.Code, CategoryName: cat.Name,
 		Level: row.Alert.Level, Urgency: urgency(row.Alert.Level), Source: SourceAICamera,
-		Title: title, Description: note, HappenTime: row.Alert.Start,
+		Title: title, Description: c.Note, HappenTime: row.Alert.Start,
 		DivisionCode: cam.Division, GridCode: cam.Grid, Address: address, Lon: cam.Lon, Lat: cam.Lat,
 		CameraID: string(cam.ID), ReporterPost: post, State: Reported, CreatedAt: t.Now(), UpdatedAt: t.Now(),
 	}, nil
@@ -74,7 +79,7 @@ func short(s string, n int) string {
 	return s
 }
 
-func insert(ctx context.Context, t *store.Tx, ev Event, alertID string, by store.User, note string) error {
+func insert(ctx context.Context, t *store.Tx, ev Event, alertID string, by store.User) error {
 	parts := strings.Split(ev.No, "-")
 	_, err := t.Exec(ctx, `INSERT INTO events (no, county, day, serial, category, category_name, level, urgency, source, title,
 			description, happen_at, division, grid, address, lon, lat, camera, reporter_post, state, created_at, updated_at)
@@ -88,15 +93,20 @@ func insert(ctx context.Context, t *store.Tx, ev Event, alertID string, by store
 	if err != nil {
 		return fmt.Errorf("event %s: %w", ev.No, err)
 	}
-	return logStep(ctx, t, ev.No, 1, "", Reported, by, note)
+	return logStep(ctx, t, ev, Reported, by, ev.Description)
 }
 
-func logStep(ctx context.Context, t *store.Tx, no string, n int, from, to State, by store.User, note string) error {
+// logStep writes the next line of an event's history.
+func logStep(ctx context.Context, t *store.Tx, ev Event, to State, by store.User, note string) error {
+	n, from := len(ev.History)+1, ev.State
+	if n == 1 {
+		from = "" // it comes from nowhere
+	}
 	_, err := t.Exec(ctx, `INSERT INTO event_log (event_no, n, at, from_state, to_state, user_login, user_name, user_unit, user_post, note)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		no, n, t.Now().UnixMicro(), string(from), string(to), by.Name, shown(by), by.Unit, by.Post, note)
+		ev.No, n, t.Now().UnixMicro(), string(from), string(to), by.Name, shown(by), by.Unit, by.Post, note)
 	if err != nil {
-		return fmt.Errorf("event %s: history: %w", no, err)
+		return fmt.Errorf("event %s: history: %w", ev.No, err)
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,12 +31,29 @@ type Expired struct {
 // what was decided about it stay. What cannot be deleted is tried again at the
 // next call; call it hourly.
 func (s *Store) Expire(ctx context.Context, now time.Time) (Expired, error) {
+	out, err := s.expireRows(ctx, now)
+	if err != nil {
+		return out, err
+	}
+	// The walk over all files holds nobody up; what it found is then looked at
+	// again together with the rows, for a Save may have taken it into use.
+	names, err := leftovers(s.opt.PictureDir, now.Add(-orphanAge))
+	if err != nil {
+		return out, fmt.Errorf("store: expire: %w", err)
+	}
+	n, err := s.removeLeftovers(ctx, names)
+	out.Orphans += n
+	return out, err
+}
+
+// expireRows forgets pictures and deletes their files. Rows first, bytes second:
+// a crash between the two leaves a file without a row, a leftover.
+func (s *Store) expireRows(ctx context.Context, now time.Time) (Expired, error) {
 	s.pictures.Lock()
 	defer s.pictures.Unlock()
 	var out Expired
 	var gone []string
-	var kept map[string]bool
-	err := s.Update(ctx, func(t *Tx) (err error) {
+	err := s.Update(ctx, func(t *Tx) error {
 		superseded, err := t.dropUnreferenced(ctx)
 		if err != nil {
 			return err
@@ -48,18 +67,12 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (Expired, error) {
 		}
 		gone = append(gone, superseded...)
 		n, err := t.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, micro(now))
-		if err != nil {
-			return err
-		}
 		out.Sessions = int(n)
-		kept, err = t.keptPictures(ctx)
 		return err
 	})
 	if err != nil {
 		return Expired{}, fmt.Errorf("store: expire: %w", err)
 	}
-	// Rows first, bytes second: a crash between the two leaves a file without
-	// a row, which the sweep of the next call finds.
 	s.metrics.expired.Add(float64(out.Pictures))
 	var errs []error
 	for _, sha := range gone {
@@ -67,9 +80,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (Expired, error) {
 			errs = append(errs, err)
 		}
 	}
-	n, err := sweep(s.opt.PictureDir, kept, now.Add(-orphanAge))
-	out.Orphans += n
-	return out, errors.Join(append(errs, err)...)
+	return out, errors.Join(errs...)
 }
 
 func (t *Tx) expirePictures(ctx context.Context, now time.Time, opt Options) (int, error) {
@@ -117,27 +128,54 @@ func (t *Tx) dropUnreferenced(ctx context.Context) ([]string, error) {
 	return gone, err
 }
 
-// sweep deletes files of ours below dir that have no row and are older than
-// before. Files it does not know by their name are left alone.
-func sweep(dir string, kept map[string]bool, before time.Time) (int, error) {
-	n := 0
+// leftovers returns pictures, whole or half written, that are older than before.
+// Files it does not know by their name are not ours.
+func leftovers(dir string, before time.Time) ([]string, error) {
+	var names []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || (pictureHash(d.Name()) == "" && !strings.HasPrefix(d.Name(), newPrefix)) {
 			return err
-		}
-		sha, isPicture := strings.CutSuffix(d.Name(), ".jpg")
-		if isPicture = isPicture && len(sha) == 64; isPicture && kept[sha] {
-			return nil
-		}
-		if !isPicture && !strings.HasPrefix(d.Name(), ".new-") {
-			return nil
 		}
 		info, err := d.Info()
-		if err != nil || !info.ModTime().Before(before) {
-			return err
+		if err == nil && info.ModTime().Before(before) {
+			names = append(names, path)
+		}
+		return err
+	})
+	return names, err
+}
+
+// pictureHash returns the hash in the name of a picture's file, or "".
+func pictureHash(name string) string {
+	sha, ok := strings.CutSuffix(name, ".jpg")
+	if !ok || len(sha) != hex.EncodedLen(sha256.Size) {
+		return ""
+	}
+	return sha
+}
+
+func (s *Store) removeLeftovers(ctx context.Context, names []string) (int, error) {
+	s.pictures.Lock()
+	defer s.pictures.Unlock()
+	var kept map[string]bool
+	err := s.View(ctx, func(t *Tx) (err error) {
+		kept, err = t.keptPictures(ctx)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("store: expire: %w", err)
+	}
+	n := 0
+	var errs []error
+	for _, name := range names {
+		if kept[pictureHash(filepath.Base(name))] {
+			continue
+		}
+		if err := os.Remove(name); err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		n++
-		return os.Remove(path)
-	})
-	return n, err
+	}
+	return n, errors.Join(errs...)
 }

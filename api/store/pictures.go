@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -19,6 +20,22 @@ type pictureFiles struct {
 	dir     string
 	created []string // hashes of files that were not there before
 	used    map[string]bool
+}
+
+// sync makes the names of the new files durable, each folder once.
+func (f *pictureFiles) sync() error {
+	done := map[string]bool{}
+	for _, sha := range f.created {
+		folder := filepath.Dir(picturePath(f.dir, sha))
+		if done[folder] {
+			continue
+		}
+		if err := syncFolder(folder); err != nil {
+			return fmt.Errorf("store: pictures: %w", err)
+		}
+		done[folder] = true
+	}
+	return nil
 }
 
 func (f *pictureFiles) use(sha string) {
@@ -42,6 +59,9 @@ func (f *pictureFiles) removeUnused() error {
 	}
 	return errors.Join(errs...)
 }
+
+// newPrefix begins the names of files that are being written.
+const newPrefix = ".new-"
 
 func picturePath(dir, sha string) string {
 	return filepath.Join(dir, sha[:2], sha+".jpg")
@@ -90,8 +110,8 @@ func (s *Store) refusePicture(p *api.AlertPicture) string {
 	return ""
 }
 
-// writeFile puts bytes under their hash: written beside, synced, renamed, and
-// the folder synced, so that the name never stands for half a picture. It
+// writeFile puts bytes under their hash: written beside, synced, renamed, so
+// that the name never stands for half a picture. The caller syncs the folder. It
 // answers false when the file was there.
 func writeFile(dir, sha string, data []byte) (created bool, err error) {
 	path := picturePath(dir, sha)
@@ -99,10 +119,14 @@ func writeFile(dir, sha string, data []byte) (created bool, err error) {
 		return false, nil
 	}
 	folder := filepath.Dir(path)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	err = os.Mkdir(folder, 0o700)
+	if err == nil {
+		err = syncFolder(dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, err
 	}
-	f, err := os.CreateTemp(folder, ".new-*") // mode 0600
+	f, err := os.CreateTemp(folder, newPrefix+"*") // mode 0600
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +141,7 @@ func writeFile(dir, sha string, data []byte) (created bool, err error) {
 	if err != nil {
 		return false, errors.Join(err, os.Remove(f.Name()))
 	}
-	return true, syncFolder(folder)
+	return true, nil
 }
 
 func syncFolder(path string) error {

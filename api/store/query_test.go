@@ -172,9 +172,13 @@ func TestExpire(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 
 	c.advance(time.Second)
-	save(t, s, alertEnvelope(1, "new", api.Opened, 0, withPicture(jpeg("new", noon))), alertEnvelope(9, "new", api.Closed, time.Second, withPicture(jpeg("other", noon))))
+	save(t, s, alertEnvelope(1, "new", api.Opened, 0, withPicture(jpeg("new", noon))), alertEnvelope(9, "new", api.Closed, time.Second, withPicture(jpeg("other", noon.Add(time.Minute)))))
 	require.Equal(t, PictureExpired, states()["new"], "a late double brings nothing back")
 	require.Empty(t, filesBelow(t, s.opt.PictureDir))
+	row, err := s.Alert(t.Context(), "new")
+	require.NoError(t, err)
+	require.Equal(t, api.Closed, row.Alert.Phase)
+	require.Equal(t, jpeg("new", noon).SHA256, row.Alert.Picture.SHA256, "nor is a picture told of that was never kept")
 }
 
 func TestExpireKeepsWhatAnotherAlertShows(t *testing.T) {

@@ -40,6 +40,9 @@ func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, erro
 		}
 		pictures[i] = p
 	}
+	if err := files.sync(); err != nil {
+		return nil, errors.Join(err, files.removeAll())
+	}
 	results := make([]saved, len(batch))
 	changes, err := s.update(ctx, func(t *Tx) error {
 		for i, e := range batch {

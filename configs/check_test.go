@@ -79,7 +79,7 @@ func TestCheckPolygonTouches(t *testing.T) {
 		"the other way":     {[]Point{{0, 0}, {0, 1}, {1, 0}}, ""},
 		"concave":           {[]Point{{0, 0}, {1, 0}, {0.5, 0.5}, {1, 1}, {0, 1}}, ""},
 		"corner on a side":  {[]Point{{0, 0}, {1, 0}, {1, 1}, {0.5, 0}, {0, 1}}, "crosses itself: side 1 meets side 3"},
-		"folded back":       {[]Point{{0, 0}, {1, 0}, {0.5, 0.5}, {0.5, 0}, {0, 0.5}}, "crosses itself"},
+		"folded back":       {[]Point{{0, 0}, {1, 0}, {0.5, 0}, {0.5, 0.5}, {0, 0.5}}, "crosses itself: side 1 meets side 3"},
 		"too small":         {[]Point{{0, 0}, {0.001, 0}, {0, 0.001}}, "encloses no area"},
 		"two":               {[]Point{{0, 0}, {1, 1}}, "needs at least 3"},
 		"on the very edges": {[]Point{{0, 0}, {1, 0}, {1, 1}, {0, 1}}, ""},

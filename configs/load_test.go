@@ -429,3 +429,20 @@ func TestLoadFile(t *testing.T) {
 	require.Equal(t, "file://"+dir+"/clips/v.h264", c.Edge.Cameras[0].URL)
 	require.Equal(t, "file://"+dir+"/c%20d.h264", c.Edge.Cameras[0].SubstreamURL)
 }
+
+func BenchmarkLoadThousandCameras(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("center: {}\nedge:\n  cameras:\n")
+	one := strings.SplitAfter(zoned("kind: zone_entry\nzones: [lane]\nschedule: [\"daily 22:00-06:00\"]"), "cameras:\n")[1]
+	one, _, _ = strings.Cut(one, "redis:")
+	for i := range 1000 {
+		text.WriteString(strings.Replace(one, "gate-01", fmt.Sprintf("gate-%d", i), 1))
+	}
+	b.SetBytes(int64(text.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := loadText(text.String()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

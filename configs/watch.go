@@ -27,6 +27,9 @@ const maxLinks = 40
 // file has been still for 200 ms. changed should read the file again; while it
 // runs nothing is lost, and what happens meanwhile is one more call.
 //
+// What changed before Watch began is not told: a caller that read the file long
+// before reads it once more, which costs nothing when nothing differs.
+//
 // Watch blocks until ctx is done, and then returns nil. It returns an error at
 // once when the folder of path cannot be watched; SIGHUP is left then. Files that
 // the configuration refers to are not watched.

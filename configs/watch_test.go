@@ -78,6 +78,10 @@ func TestWatchSeesEveryWayOfWriting(t *testing.T) {
 	// What changes nothing in the file is not told: the call after it is the only
 	// one.
 	before := calls.Load()
+	write(path+".tmp", "back")
+	require.NoError(t, os.Rename(path+".tmp", path))
+	eventually(func() bool { return calls.Load() > before }, 3*settleFor)
+	require.Equal(t, before, calls.Load(), "replaced by the same")
 	write(filepath.Join(dir, "other.yaml"), "x")
 	write(path, "back")
 	require.NoError(t, os.Chmod(path, 0o644))

@@ -50,17 +50,15 @@ try {
 
   await page.locator(`[data-testid="alert-card"][data-alert-id="${id}"]`).click();
   await page.waitForSelector(`[data-testid="preview"][data-alert-id="${id}"]`);
-  await page.waitForFunction(() => {
-    const img = document.querySelector('[data-testid="preview"] img');
-    return img && img.complete && img.naturalWidth > 0;
-  });
+  await page.waitForSelector('[data-testid="preview"] [data-testid="picture"][data-phase="shown"]');
   step("its picture is shown");
   await shot("wall");
 
   await page.keyboard.press("Enter");
-  await at("confirm-submit").waitFor();
+  await at("confirm-dialog").waitFor();
+  await page.waitForFunction(() => document.querySelector('[data-testid="confirm-category"]')?.value);
   await page.keyboard.press("Enter");
-  await at("confirm-submit").waitFor({ state: "detached" });
+  await page.waitForSelector(`[data-testid="alert-card"][data-alert-id="${id}"][data-status="confirmed"]`);
   step("confirmed with the keyboard");
 
   await page.keyboard.press("g");

@@ -323,3 +323,45 @@ func TestDecodeLawfulGap(t *testing.T) {
 		d.params.gapsAllowed = true
 	}
 }
+
+// A red picture is red in every format: Cb and Cr are not mixed up.
+func TestDecodeRed(t *testing.T) {
+	for _, file := range []string{"red.h264", "red_444.h264", "red_10bit.h265"} {
+		au := readUnits(t, file)[0]
+		f, err := open(t, au.Codec).Decode(au)
+		require.NoError(t, err)
+		c := f.Image.YCbCrAt(30, 30)
+		require.InDelta(t, 90, int(c.Cb), 4, file) // BT.601: 81, 90, 240
+		require.InDelta(t, 240, int(c.Cr), 4, file)
+	}
+}
+
+// After a loss an open GOP must come out as if decoding had begun there: its
+// leading pictures refer to what was before it, and that is broken.
+func TestDecodeOpenGOPAfterLoss(t *testing.T) {
+	units := readUnits(t, "opengop.h265")
+	second := slices.IndexFunc(units[1:], func(au ingest.AccessUnit) bool { return au.Key }) + 1
+	pictures := func(d detect.Decoder) (sums []float64) {
+		for i, au := range units[second:] {
+			f, err := d.Decode(au)
+			require.NoError(t, err, "unit %d", second+i)
+			if f != nil {
+				sums = append(sums, lumaMean(f.Image))
+			}
+		}
+		return sums
+	}
+	want := pictures(open(t, ingest.H265))
+	require.NotEmpty(t, want)
+
+	d := open(t, ingest.H265)
+	for _, au := range units[:6] {
+		_, err := d.Decode(au)
+		require.NoError(t, err)
+	}
+	lost := units[8]
+	lost.Lost = true
+	_, err := d.Decode(lost)
+	require.Equal(t, ingest.ReasonUndecodable, ingest.ReasonOf(err))
+	require.Equal(t, want, pictures(d))
+}

@@ -5,6 +5,7 @@ package opencv
 import (
 	"fmt"
 	"image"
+	"image/color"
 	"image/jpeg"
 	"os"
 	"path/filepath"
@@ -251,6 +252,35 @@ func BenchmarkFill(b *testing.B) {
 	for b.Loop() {
 		if err := d.fill(img, y, c, letterbox(1920, 1080, d.size)); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What the model sees of a picture of one colour: blue, green and red in this
+// order, each less its mean and by its deviation, and black around the picture.
+func TestFill(t *testing.T) {
+	d, err := builtIn()
+	require.NoError(t, err)
+	img := image.NewYCbCr(image.Rect(0, 0, 1280, 720), image.YCbCrSubsampleRatio420)
+	y, cb, cr := color.RGBToYCbCr(200, 90, 20)
+	for i := range img.Y {
+		img.Y[i] = y
+	}
+	for i := range img.Cb {
+		img.Cb[i], img.Cr[i] = cb, cr
+	}
+	yp, cp, err := planes(img)
+	require.NoError(t, err)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	require.NoError(t, d.fill(img, yp, cp, letterbox(1280, 720, 416)))
+	for i, want := range []struct{ value, mean, deviation float64 }{
+		{20, 103.53, 57.375}, {90, 116.28, 57.12}, {200, 123.675, 58.395},
+	} {
+		channel := d.input[i*416*416:]
+		require.InDelta(t, (want.value-want.mean)/want.deviation, channel[208*416+200], 0.04, "channel %d", i)
+		for _, border := range []int{0, 90*416 + 200, 330*416 + 200, 416*416 - 1} {
+			require.InDelta(t, -want.mean/want.deviation, channel[border], 1e-5, "border of channel %d at %d", i, border)
 		}
 	}
 }

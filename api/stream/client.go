@@ -1,7 +1,10 @@
 package stream
 
 import (
+	"context"
 	"crypto/tls"
+	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -42,4 +45,17 @@ func NewClient(o ClientOptions) redis.UniversalClient {
 		DialTimeout: dial, ReadTimeout: io, WriteTimeout: io, DialerRetries: 1, MaxRetries: -1,
 		MaintNotificationsConfig: quiet,
 	})
+}
+
+// RouteClientLog sends what the Redis library writes about its connections to
+// log, at debug level: Producer and Consumer report the same trouble once, and
+// in the words of their task. The library has one log for the whole process, so
+// main calls this, once, before it makes a client.
+func RouteClientLog(log *slog.Logger) { redis.SetLogger(clientLog{log}) }
+
+type clientLog struct{ log *slog.Logger }
+
+// Printf implements the library's logger.
+func (l clientLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, "redis client", "line", fmt.Sprintf(format, v...))
 }

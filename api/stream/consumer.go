@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -261,17 +262,23 @@ func (c *Consumer) claim(ctx context.Context) error {
 	}
 	for cursor := "0-0"; ; {
 		// JUSTID: the delivery is counted when the handler gets the message.
-		ids, next, err := c.opt.Redis.XAutoClaimJustID(ctx, &redis.XAutoClaimArgs{
-			Stream: c.opt.Stream, Group: c.opt.Group, Consumer: c.opt.Name,
-			MinIdle: c.opt.ClaimIdle, Start: cursor, Count: int64(c.opt.Batch),
-		}).Result()
+		reply, err := c.opt.Redis.Do(ctx, "XAUTOCLAIM", c.opt.Stream, c.opt.Group, c.opt.Name,
+			c.opt.ClaimIdle.Milliseconds(), cursor, "COUNT", c.opt.Batch, "JUSTID").Slice()
 		if err != nil {
 			return err
 		}
-		if len(ids) > 0 {
-			c.log.Info("consumer: taking over what was left unacknowledged", "messages", len(ids))
-			c.m.claimed.Add(float64(len(ids)))
+		next, claimed, deleted, err := parseClaim(reply)
+		if err != nil {
+			return err
+		}
+		if claimed > 0 {
+			c.log.Info("consumer: taking over what was left unacknowledged", "messages", claimed)
+			c.m.claimed.Add(float64(claimed))
 			c.own = "-"
+		}
+		if deleted > 0 {
+			c.log.Error("consumer: messages were deleted by someone before they were handled", "messages", deleted)
+			c.m.vanished.Add(float64(deleted))
 		}
 		// A page may be empty while the cursor goes on: it was spent on entries
 		// that are not idle or are deleted.
@@ -280,4 +287,23 @@ func (c *Consumer) claim(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// parseClaim reads the answer of XAUTOCLAIM JUSTID: where to go on, what was
+// claimed and, since Redis 7, what was pending and is deleted. go-redis has no
+// call that returns all three.
+func parseClaim(reply []any) (next string, claimed, deleted int, err error) {
+	if len(reply) < 2 {
+		return "", 0, 0, fmt.Errorf("XAUTOCLAIM answered with %d parts", len(reply))
+	}
+	next, ok := reply[0].(string)
+	ids, ok2 := reply[1].([]any)
+	if !ok || !ok2 {
+		return "", 0, 0, fmt.Errorf("XAUTOCLAIM answered with %T and %T", reply[0], reply[1])
+	}
+	if len(reply) > 2 {
+		gone, _ := reply[2].([]any)
+		deleted = len(gone)
+	}
+	return next, len(ids), deleted, nil
 }

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childServer); dir != "" {
 		os.Exit(serveForEver(dir))
 	}
+	RouteClientLog(quiet())
 	goleak.VerifyTestMain(m)
 }
 

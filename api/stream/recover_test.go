@@ -54,6 +54,9 @@ func TestTornTailAtEveryByte(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		o := openBox(t, crashed, OutboxOptions{Registerer: reg})
 		require.Equal(t, []uint64{1, 2, 3}, seqs(all(t, o)), "%d bytes", size)
+		cut, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, before.Size(), cut.Size(), "the tail is cut off")
 		torn := 1.0
 		if size == int(before.Size()) {
 			torn = 0

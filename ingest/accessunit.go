@@ -28,7 +28,7 @@ func (c Codec) String() string {
 type AccessUnit struct {
 	Camera   CameraID
 	Codec    Codec
-	PTS      time.Duration // media clock, monotonic within one session, origin arbitrary
+	PTS      time.Duration // media clock, unwrapped, origin arbitrary; from the fleet: from about zero in each session, without jumps. Decode order: with B-frames it steps back by less than 1 s
 	Received time.Time     // when its last byte was received, with monotonic reading
 	Key      bool          // decoding can start here: IDR (H.264) or IRAP (H.265), parameter sets included
 	Lost     bool          // something before or inside this unit was lost since the previous one

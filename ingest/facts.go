@@ -132,11 +132,19 @@ func (f *facts) tick(at time.Time) bool {
 
 // overdue says whether the frames that should be there are not.
 func (f *facts) overdue(at time.Time) bool {
+	return f.dueIn(at) <= 0 && (f.session || f.state.Frames.Value == Yes)
+}
+
+// dueIn returns how long the next unit may still take.
+func (f *facts) dueIn(at time.Time) time.Duration {
 	since := f.lastUnit
 	if f.session && f.begun.After(since) {
 		since = f.begun
 	}
-	return !since.IsZero() && at.Sub(since) >= f.timeout && (f.session || f.state.Frames.Value == Yes)
+	if since.IsZero() {
+		return f.timeout
+	}
+	return f.timeout - at.Sub(since)
 }
 
 // judge decides on the picture.

@@ -190,29 +190,6 @@ func off(c configs.Camera) (Reason, string) {
 	return ReasonNone, ""
 }
 
-// every calls look again and again, after what it returns, until stop is
-// called; stop waits for a look that is under way.
-func every(look func() time.Duration) (stop func()) {
-	var mu sync.Mutex
-	var t *time.Timer
-	stopped := false
-	mu.Lock()
-	defer mu.Unlock()
-	t = time.AfterFunc(0, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if !stopped {
-			t.Reset(look())
-		}
-	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		t.Stop()
-	}
-}
-
 // holdLink returns the budget of an uplink and counts its user; f.mu is held.
 func (f *Fleet) holdLink(name string) *uplink {
 	l := f.links[name]

@@ -8,7 +8,8 @@ type Sink interface {
 	// Connected says that a session stands, over the named transport ("tcp",
 	// "udp", "tls", "file"). It may be called again when the transport changes.
 	Connected(transport string)
-	// Write hands over one access unit; ownership goes with it.
+	// Write hands over one access unit; ownership goes with it. Its PTS is the
+	// source's clock as it is: the fleet takes jumps out, and says so.
 	Write(AccessUnit)
 	// Lost says that n packets (or units, for sources without packets) are
 	// missing. The source also marks its next access unit Lost.

@@ -128,29 +128,6 @@ func (w *worker) attempt(ctx context.Context) (settled bool, err error) {
 	return settled, err
 }
 
-// watch looks whether the source does what it should and returns when to look
-// again. It works when the source blocks: facts and counters need no source.
-func (w *worker) watch() time.Duration {
-	timeout := w.states.facts.timeout
-	w.states.change(func(f *facts, at time.Time) bool { return f.tick(at) })
-	w.mu.Lock()
-	s := w.session
-	w.mu.Unlock()
-	if s == nil {
-		return timeout / 4
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	switch {
-	case !s.connected && now.Sub(s.begun) >= 3*timeout:
-		s.end(errStuck)
-	case s.connected && now.Sub(s.last) >= timeout:
-		s.end(errOverdue)
-	}
-	return timeout / 4
-}
-
 // free gives the uplink's slot back.
 func (s *session) free() { s.release.Do(s.w.link.release) }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -33,6 +34,9 @@ const (
 	hintTransport   = "the camera refuses this transport: set transport to auto"
 )
 
+// maxErrorText bounds what of a camera's words gets into logs and pages.
+const maxErrorText = 300
+
 // faultOf gives the reason of an error of the RTSP client, with the step at
 // which it came. It passes a *ingest.Fault through and keeps no address and no
 // credential beyond what the error says itself.
@@ -44,6 +48,9 @@ func faultOf(step string, err error) error {
 		return f
 	}
 	reason, hint := classify(err)
+	if text := err.Error(); len(text) > maxErrorText {
+		err = errors.New(strings.ToValidUTF8(text[:maxErrorText], "") + "…")
+	}
 	return &ingest.Fault{Reason: reason, Err: fmt.Errorf("%s: %w", step, err), Hint: hint}
 }
 

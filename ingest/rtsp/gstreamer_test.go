@@ -123,8 +123,9 @@ func TestGStreamer(t *testing.T) {
 }
 
 func TestGStreamerProbeAndEnd(t *testing.T) {
+	t.Parallel()
 	address := gstreamer(t)
-	r, err := Probe(t.Context(), camera(address+"/h265"), 3*time.Second)
+	r, err := Probe(t.Context(), camera(address+"/h265"), 1500*time.Millisecond)
 	require.NoError(t, err)
 	require.Nil(t, r.Fault)
 	require.Len(t, r.Tracks, 2)
@@ -134,7 +135,9 @@ func TestGStreamerProbeAndEnd(t *testing.T) {
 	require.True(t, r.Video.ParametersSDP)
 
 	// The file ends after 4 s, and the session with it or by our timeout.
-	got, err := pull(t, camera(address+"/h264"), 0)
+	cam := camera(address + "/h264")
+	cam.Settings.Timeout = configs.Duration(2 * time.Second)
+	got, err := pull(t, cam, 0)
 	require.Len(t, got.units, 40)
 	require.Contains(t, []ingest.Reason{ingest.ReasonEnded, ingest.ReasonNoFrames}, ingest.ReasonOf(err))
 }

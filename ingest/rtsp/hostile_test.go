@@ -110,11 +110,16 @@ func (p *peer) talk(c net.Conn) {
 
 func (p *peer) url() string { return "rtsp://" + p.listener.Addr().String() + "/live" }
 
-// methods returns the requests that came, by their methods.
-func (p *peer) methods() (m []string) {
+// seen returns the requests that came.
+func (p *peer) seen() []request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, r := range p.requests {
+	return append([]request(nil), p.requests...)
+}
+
+// methods returns them by their methods.
+func (p *peer) methods() (m []string) {
+	for _, r := range p.seen() {
 		m = append(m, r.method)
 	}
 	return m
@@ -300,7 +305,7 @@ func TestHostilePeers(t *testing.T) {
 			require.True(t, is)
 			require.NotEmpty(t, f.Hint)
 			require.NotContains(t, err.Error(), "topsecret")
-			for _, r := range p.requests {
+			for _, r := range p.seen() {
 				require.NotContains(t, r.text, "topsecret", "nobody asked for a basic login")
 			}
 		})
@@ -317,6 +322,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestAutoTriesUDPWhenTCPStaysSilent(t *testing.T) {
+	t.Parallel()
 	body := sdpWith(t, "")
 	var udp sync.WaitGroup
 	defer udp.Wait()
@@ -365,7 +371,7 @@ func TestParameterSetsOfTheDescription(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	requireSame(t, walk264, got.units, 100*time.Millisecond)
 	require.Equal(t, []string{"OPTIONS", "DESCRIBE", "SETUP", "PLAY"}, p.methods()[:4], "the audio track is left alone")
-	require.Equal(t, p.url()+"/trackID=0", p.requests[2].url)
+	require.Equal(t, p.url()+"/trackID=0", p.seen()[2].url)
 }
 
 func TestParameterSetsThatChange(t *testing.T) {
@@ -423,6 +429,7 @@ func TestClockJumpsAndWraps(t *testing.T) {
 }
 
 func TestKeepalive(t *testing.T) {
+	t.Parallel()
 	body := sdpWith(t, "")
 	alive := make(chan string, 10)
 	ok := working(body, func(c net.Conn) { sendUnits(t, c, 0, 1, steady) })

@@ -77,9 +77,9 @@ func Probe(ctx context.Context, cam configs.Camera, d time.Duration) (*ProbeResu
 	src.onTracks, src.onEnd = p.tracks, p.ended
 	run, stop := context.WithCancel(ctx)
 	defer stop()
-	p.enough = func() { time.AfterFunc(d, stop) }
-	wait := time.AfterFunc(2*src.timeout+d, stop) // a session in which nothing comes
+	wait := time.AfterFunc(2*src.timeout+d, stop) // for a session in which nothing comes
 	defer wait.Stop()
+	p.enough = func() { wait.Reset(d) }
 	err = src.Run(run, p)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

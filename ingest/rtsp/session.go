@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,13 +17,9 @@ import (
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
-const (
-	// maxDials bounds the connections of one session: a redirect makes another.
-	maxDials = 4
-	// closeWithin is how long a session that is to end may take to say so to
-	// the camera before its connection is cut.
-	closeWithin = time.Second
-)
+// closeWithin is how long a session that is to end may take to say so to
+// the camera before its connection is cut.
+const closeWithin = time.Second
 
 // errSilent ends a TCP session in which no packet came, so that UDP is tried.
 var errSilent = errors.New("no packet came over tcp")
@@ -71,78 +66,22 @@ func newSession(s *source, sink ingest.Sink, t gortsplib.Transport) (*session, e
 		return nil
 	}
 	x.client = &gortsplib.Client{
-		ReadTimeout:       s.timeout,
-		WriteTimeout:      s.timeout,
-		TLSConfig:         tlsCfg,
-		Transport:         &x.transport,
-		AnyPortEnable:     true, // the address of the sender is still checked; many cameras leave out the port
-		UserAgent:         "sharpeyes",
-		DialContext:       x.dial,
-		OnRequest:         func(r *base.Request) { x.method = r.Method },
-		OnResponse:        x.response,
-		OnTransportSwitch: func(error) {},  // does not happen with a fixed transport; the default prints
-		OnPacketsLost:     func(uint64) {}, // the depacketiser counts, over both transports the same way
-		OnDecodeError:     func(error) { x.garbled.Add(1) },
+		ReadTimeout:           s.timeout,
+		WriteTimeout:          s.timeout,
+		InitialUDPReadTimeout: s.timeout,
+		ListenPacket:          listenUDP,
+		TLSConfig:             tlsCfg,
+		Transport:             &x.transport,
+		AnyPortEnable:         true, // the address of the sender is still checked; many cameras leave out the port
+		UserAgent:             "sharpeyes",
+		DialContext:           x.dial,
+		OnRequest:             func(r *base.Request) { x.method = r.Method },
+		OnResponse:            x.response,
+		OnTransportSwitch:     func(error) {},  // does not happen with a fixed transport; the default prints
+		OnPacketsLost:         func(uint64) {}, // the depacketiser counts, over both transports the same way
+		OnDecodeError:         func(error) { x.garbled.Add(1) },
 	}
 	return x, nil
-}
-
-// dial connects to the camera and to nobody else: a redirect must not carry the
-// camera's credentials to another host, nor make us knock at other doors.
-func (x *session) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	if host != x.src.url.Hostname() || x.dials.Add(1) > maxDials {
-		return nil, &ingest.Fault{Reason: ingest.ReasonBadStream, Err: errors.New("redirected to another host, or in a circle"),
-			Hint: "write the address that the camera redirects to into the configuration"}
-	}
-	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	h := &headConn{Conn: c}
-	x.conn.Store(h)
-	return h, nil
-}
-
-// headConn remembers the first bytes that came.
-type headConn struct {
-	net.Conn
-	mu   sync.Mutex
-	head []byte
-}
-
-// Read implements net.Conn.
-func (c *headConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if missing := len("RTSP") - len(c.head); missing > 0 {
-		c.head = append(c.head, b[:min(n, missing)]...)
-	}
-	return n, err
-}
-
-// foreign returns the fault of a peer that answered in another language, which
-// the client skips silently and then runs out of time: most often the address
-// names the port of the camera's web page.
-func (x *session) foreign() *ingest.Fault {
-	c := x.conn.Load()
-	if c == nil || x.src.url.Scheme != "rtsp" {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch string(c.head) {
-	case "", "RTSP":
-		return nil
-	case "HTTP":
-		return &ingest.Fault{Reason: ingest.ReasonBadStream, Err: errors.New("answers in HTTP"),
-			Hint: "this is the camera's web port: RTSP is usually at port 554"}
-	}
-	return &ingest.Fault{Reason: ingest.ReasonBadStream, Err: errors.New("answers, but not in RTSP"), Hint: hintBad}
 }
 
 // hangUp cuts the connection under the client, which makes every call of it

@@ -249,6 +249,7 @@ func TestNoSecretInTheLog(t *testing.T) {
 }
 
 func TestServerReopensAnEndedSource(t *testing.T) {
+	t.Parallel()
 	s := NewServer(ServerOptions{})
 	t.Cleanup(s.Close)
 	require.NoError(t, s.Publish("once", func() (ingest.Source, error) {
@@ -267,6 +268,7 @@ func TestServerReopensAnEndedSource(t *testing.T) {
 }
 
 func TestServerClosesReaders(t *testing.T) {
+	t.Parallel()
 	s := serve(t, ServerOptions{})
 	go func() {
 		<-time.After(300 * time.Millisecond)
@@ -277,6 +279,7 @@ func TestServerClosesReaders(t *testing.T) {
 }
 
 func TestServerFollowsACodecChange(t *testing.T) {
+	t.Parallel()
 	s := NewServer(ServerOptions{})
 	t.Cleanup(s.Close)
 	paths := []string{walk264, walk265}

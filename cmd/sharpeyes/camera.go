@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sharpeyes/sharpeyes/configs"
-	"github.com/sharpeyes/sharpeyes/ingest"
 	"github.com/sharpeyes/sharpeyes/ingest/rtsp"
 )
 
@@ -62,34 +62,53 @@ func probe(cmd *cobra.Command, address string, f probeFlags) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "连接并观察 %s / connecting, watching for %s …\n", configs.Mask(cam.URL), f.seconds)
 	}
 	result, err := rtsp.Probe(cmd.Context(), cam, f.seconds)
-	if f.json {
-		return printProbeJSON(cmd, result, err)
+	if err != nil {
+		return err
 	}
-	if result != nil {
-		fmt.Fprintln(cmd.OutOrStdout(), result)
+	if f.json {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		err = enc.Encode(result)
+	} else {
+		_, err = io.WriteString(cmd.OutOrStdout(), probeText(result))
+	}
+	if err == nil && result.Fault != nil {
+		err = errSilent{1}
 	}
 	return err
 }
 
-// printProbeJSON prints one object, with the fault in it when there is one.
-func printProbeJSON(cmd *cobra.Command, result *rtsp.ProbeResult, err error) error {
-	out := struct {
-		Result *rtsp.ProbeResult `json:"result,omitempty"`
-		Reason ingest.Reason     `json:"reason,omitempty"`
-		Error  string            `json:"error,omitempty"`
-	}{Result: result}
-	if err != nil {
-		out.Reason, out.Error = ingest.ReasonOf(err), err.Error()
+// probeText says what a probe found, for people.
+func probeText(r *rtsp.ProbeResult) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-22s "+format+"\n", append([]any{name}, args...)...)
 	}
-	enc := json.NewEncoder(cmd.OutOrStdout())
-	enc.SetIndent("", "  ")
-	if e := enc.Encode(out); e != nil {
-		return e
+	if r.Transport != "" {
+		line("传输 transport", "%s", r.Transport)
 	}
-	if err != nil {
-		return errSilent{1}
+	for _, t := range r.Tracks {
+		line("轨道 track", "%s %s, %d Hz", t.Kind, t.Codec, t.ClockRate)
 	}
-	return nil
+	if v := r.Video; v != nil {
+		line("编码 codec", "%s %s %s", v.Codec, v.Profile, v.Level)
+		line("尺寸 size", "%d × %d", v.Width, v.Height)
+		line("帧率 frame rate", "%.2f measured, %.2f declared", v.FPS, v.DeclaredFPS)
+		line("GOP", "%d pictures, %.2f s", v.GOP, v.GOPSeconds)
+		line("码率 bit rate", "%.0f kbit/s", v.BitsPerSecond/1000)
+		line("B 帧 B-frames", "%t", v.BFrames)
+		line("参数集 parameter sets", "SDP %t, in band %t", v.ParametersSDP, v.ParametersIn)
+		line("首帧 first picture", "%.2f s, key frame %.2f s", v.FirstUnit, v.FirstKey)
+		line("收到 received", "%d units, %d key frames, %d packets lost", v.Units, v.KeyFrames, v.LostPackets)
+		line("时钟 clock", "drift %.0f ppm, %d jumps, over %.1f s", v.ClockDrift, v.ClockJumps, v.Seconds)
+	}
+	if r.Fault != nil {
+		line("故障 fault", "%s: %s", r.Fault.Reason, r.Fault.Error)
+		if r.Fault.Hint != "" {
+			line("办法 what to do", "%s", r.Fault.Hint)
+		}
+	}
+	return b.String()
 }
 
 // probeCamera makes a camera record of what was given on the command line. A

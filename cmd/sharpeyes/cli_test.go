@@ -26,6 +26,7 @@ func cli(t *testing.T, args ...string) (int, string, string) {
 const goodConfig = `
 node: n1
 data_dir: data
+redis: { addresses: ["127.0.0.1:6379"] }
 edge:
   cameras:
     - { id: cam-1, name: 一, url: "rtsp://192.0.2.1/a", division: "360921100200", legal_basis: A9, purpose: p }
@@ -118,7 +119,7 @@ func TestServeClipsRefusesAnEmptyFolder(t *testing.T) {
 }
 
 func TestUserCommands(t *testing.T) {
-	path := writeFile(t, "center.yaml", "data_dir: data\ncenter: {}\n")
+	path := writeFile(t, "center.yaml", "data_dir: "+t.TempDir()+"\nredis: { addresses: [\"127.0.0.1:6379\"] }\ncenter: {}\n")
 	code, stdout, stderr := cli(t, "user", "add", "wang", "--display", "王岗", "--unit", "视频室", "-c", path)
 	require.Equal(t, 0, code, stderr)
 	first := strings.TrimSpace(stdout[strings.LastIndexByte(stdout, ':')+1:])

@@ -44,6 +44,7 @@ func newProcess(cmd *cobra.Command, path string) (*process, error) {
 		return nil, err
 	}
 	p := &process{path: path, cfg: cfg, divisions: divisions, out: cmd.OutOrStdout(), log: newLogger(cmd.ErrOrStderr(), cfg.Log)}
+	stream.RouteClientLog(p.log)
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir %s: %w; create it or name a folder that this user may write", cfg.DataDir, err)
 	}

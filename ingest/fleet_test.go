@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,26 +241,26 @@ func TestFleetDoesNotHearASourceAfterItsEnd(t *testing.T) {
 
 func TestFleetWatchdogEndsSilentSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var cause error
-		ends := 0
+		var cause atomic.Value
+		var ends atomic.Int32
 		f := NewFleet(FleetOptions{Open: opens(func(ctx context.Context, sink Sink) error {
 			sink.Connected("test")
 			sink.Write(AccessUnit{Codec: H264, Key: true, NALUs: [][]byte{{0x65, 0x80}}})
 			<-ctx.Done()
-			cause = context.Cause(ctx)
-			ends++
+			cause.Store(ReasonOf(context.Cause(ctx)))
+			ends.Add(1)
 			return ctx.Err()
 		})})
 		defer f.Close()
 		f.Apply([]configs.Camera{camera("a")})
 		time.Sleep(9 * time.Second)
-		require.Zero(t, ends)
+		require.Zero(t, ends.Load())
 		require.Equal(t, "yes yes unknown", brief(f.States()[0]))
 		time.Sleep(1001 * time.Millisecond)
-		require.Equal(t, 1, ends)
-		require.Equal(t, ReasonNoFrames, ReasonOf(cause))
+		require.EqualValues(t, 1, ends.Load())
+		require.Equal(t, ReasonNoFrames, cause.Load())
 		time.Sleep(time.Minute)
-		require.Greater(t, ends, 1, "and it is tried again")
+		require.Greater(t, ends.Load(), int32(1), "and it is tried again")
 	})
 }
 

@@ -35,6 +35,7 @@ func asRefusal(err error) error {
 		{grid.ErrForbidden, codeForbidden},
 		{grid.ErrUnknownPlace, codeUnknownPlace},
 		{grid.ErrTextTooLong, codeTooLong},
+		{errBusy, codeBusy},
 		{coverage.ErrUnknownDivision, codeUnknownDivision},
 	}
 	for _, t := range table {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// timeouts of the HTTP server. Streams lift the read and write ones for
-// themselves and set a deadline for every write instead.
+// timeouts of the HTTP server. Streams set a deadline for every write
+// instead of the one for the whole answer.
 type timeouts struct {
 	header, read, write, idle time.Duration
 	streamWrite               time.Duration // one write to one stream

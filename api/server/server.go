@@ -58,6 +58,7 @@ type Server struct {
 	answers  map[code]answer
 	origin   *http.CrossOriginProtection
 	hasher   *hasher
+	accounts *Accounts
 	byUser   *throttle
 	byClient *throttle
 	page     *page
@@ -89,7 +90,8 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{
 		opt: opt, log: opt.Log, metrics: m, answers: answers(), origin: http.NewCrossOriginProtection(), hasher: h,
-		byUser: newThrottle(userFree, throttleItems, opt.Now), byClient: newThrottle(clientFree, throttleItems, opt.Now),
+		accounts: &Accounts{store: opt.Store, hasher: h, now: opt.Now},
+		byUser:   newThrottle(userFree, throttleItems, opt.Now), byClient: newThrottle(clientFree, throttleItems, opt.Now),
 		page: p, timeouts: defaultTimeouts(),
 		gatherer: promhttp.HandlerFor(opt.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}),
 	}

@@ -266,25 +266,9 @@ func (s *Server) EnsureAdmin(ctx context.Context) (password string, created bool
 	if err != nil || len(users) > 0 {
 		return "", false, err
 	}
-	password, err = s.createUser(ctx, store.User{Name: "admin", Display: "系统管理员", Unit: "本中心", Post: "系统管理员", Role: store.RoleAdmin})
+	password, err = s.accounts.create(ctx, store.User{Name: "admin", Display: "系统管理员", Unit: "本中心", Post: "系统管理员", Role: store.RoleAdmin})
 	if errors.Is(err, store.ErrExists) {
 		return "", false, nil
 	}
 	return password, err == nil, err
-}
-
-// createUser makes the user with a random first password and returns it.
-func (s *Server) createUser(ctx context.Context, u store.User) (string, error) {
-	password, err := newPassword()
-	if err != nil {
-		return "", err
-	}
-	if u.PasswordHash, err = s.hasher.Hash(ctx, password); err != nil {
-		return "", fmt.Errorf("user %s: %w", u.Name, err)
-	}
-	u.MustChange, u.Created = true, s.opt.Now()
-	if err := s.opt.Store.CreateUser(ctx, u); err != nil {
-		return "", fmt.Errorf("user %s: %w", u.Name, err)
-	}
-	return password, nil
 }

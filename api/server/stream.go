@@ -139,7 +139,8 @@ func (s *Server) streamEnded(err error) {
 }
 
 // eventWriter writes events to one client, each under its own deadline: the
-// server's deadlines for a whole request and answer do not fit a stream.
+// server's deadline for a whole answer does not fit a stream. That for reading
+// needs no care, net/http lifts it when the request is read.
 type eventWriter struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
@@ -162,11 +163,8 @@ func (s *Server) newEventWriter(c *gin.Context) *eventWriter {
 	return &eventWriter{w: w, rc: http.NewResponseController(w), limit: s.timeouts.streamWrite, metrics: s.metrics}
 }
 
-// open lifts the read deadline and sends hello.
+// open sends hello.
 func (e *eventWriter) open(first hello, last int64) error {
-	if err := e.rc.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("stream: %w", err)
-	}
 	data, err := json.Marshal(first)
 	if err != nil {
 		return err

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"time"
@@ -84,7 +82,7 @@ func (s *Server) postUser(c *gin.Context) {
 		return
 	}
 	ctx := c.Request.Context()
-	password, err := s.createUser(ctx, u)
+	password, err := s.accounts.create(ctx, u)
 	if err == nil {
 		u, err = s.opt.Store.UserByName(ctx, u.Name)
 	}
@@ -149,10 +147,11 @@ func (s *Server) patchUser(c *gin.Context) {
 		return
 	}
 	if in.Reset {
-		if out.Password, err = s.resetPassword(c, u); err != nil {
-			s.fail(c, err)
+		if out.Password, err = s.accounts.Reset(ctx, u.Name); err != nil {
+			s.fail(c, asRefusal(err))
 			return
 		}
+		s.byUser.Forget(userKey(u.Name))
 		u.MustChange = true
 	}
 	if in.Reset || u.Disabled || u.Role != old.Role {
@@ -161,25 +160,4 @@ func (s *Server) patchUser(c *gin.Context) {
 	s.log.InfoContext(ctx, "user changed", "user", u.Name, "role", u.Role, "disabled", u.Disabled, "reset", in.Reset, "by", by.Name)
 	out.User = asAccount(u)
 	c.JSON(http.StatusOK, out)
-}
-
-// resetPassword gives the user a new random password and ends all sessions.
-func (s *Server) resetPassword(c *gin.Context, u store.User) (string, error) {
-	ctx := c.Request.Context()
-	password, err := newPassword()
-	if err != nil {
-		return "", err
-	}
-	hash, err := s.hasher.Hash(ctx, password)
-	if errors.Is(err, errBusy) {
-		return "", problem(codeBusy)
-	}
-	if err != nil {
-		return "", fmt.Errorf("user %s: %w", u.Name, err)
-	}
-	if err := s.opt.Store.SetPassword(ctx, u.Name, hash, true, ""); err != nil {
-		return "", fmt.Errorf("user %s: %w", u.Name, err)
-	}
-	s.byUser.Forget(userKey(u.Name))
-	return password, nil
 }

@@ -61,6 +61,53 @@ func TestUsers(t *testing.T) {
 	require.Equal(t, codeNotFound, patch("nobody", map[string]any{}).code(t))
 }
 
+// TestAccountsWithoutAServer does what the command line of the center does.
+func TestAccountsWithoutAServer(t *testing.T) {
+	w := newWorld(t)
+	accounts, err := NewAccounts(w.store)
+	require.NoError(t, err)
+	li := store.User{Name: "li", Display: "李四", Unit: "中心", Role: store.RoleDuty}
+	first, err := accounts.Add(t.Context(), li)
+	require.NoError(t, err)
+	_, err = accounts.Add(t.Context(), li)
+	require.ErrorIs(t, err, store.ErrExists)
+	for _, bad := range []store.User{{Name: "L", Display: "李四", Unit: "中心", Role: store.RoleDuty}, {Name: "li2", Role: store.RoleDuty}} {
+		_, err = accounts.Add(t.Context(), bad)
+		require.Error(t, err)
+	}
+	login := func(password string) (sessionJSON, answered) {
+		var s sessionJSON
+		r := w.browser().post("/api/v1/session", credentials("li", password))
+		r.into(t, &s)
+		return s, r
+	}
+	s, r := login(first)
+	require.Equal(t, http.StatusOK, r.status)
+	require.True(t, s.MustChange)
+
+	second, err := accounts.Reset(t.Context(), "li")
+	require.NoError(t, err)
+	_, r = login(first)
+	require.Equal(t, http.StatusUnauthorized, r.status)
+	s, r = login(second)
+	require.Equal(t, http.StatusOK, r.status)
+	require.True(t, s.MustChange)
+	_, err = accounts.Reset(t.Context(), "nobody")
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+func TestCreatingUsersWhenBusy(t *testing.T) {
+	w := newWorld(t)
+	admin := w.as(store.RoleAdmin)
+	w.server.hasher.waiting.Store(maxWaiting)
+	defer w.server.hasher.waiting.Store(0)
+	require.Equal(t, codeBusy, admin.post("/api/v1/users", userJSON{Name: "li", Display: "李四", Unit: "中心", Role: store.RoleDuty}).code(t))
+	w.server.hasher.waiting.Store(0)
+	w.user("wang", store.RoleDuty)
+	w.server.hasher.waiting.Store(maxWaiting)
+	require.Equal(t, codeBusy, admin.send(admin.request(http.MethodPatch, "/api/v1/users/wang", map[string]any{"reset_password": true})).code(t))
+}
+
 func TestAResetOpensAClosedDoor(t *testing.T) {
 	w := newWorld(t)
 	admin := w.as(store.RoleAdmin)

@@ -9,15 +9,24 @@ import (
 // the rooms of the center need no other import than this package for what
 // stands in an envelope.
 type (
-	Alert        = alert.Alert
+	// Alert is one incident as the rules made it.
+	Alert = alert.Alert
+	// AlertPicture describes the JPEG of an alert.
 	AlertPicture = alert.Picture
-	AlertKind    = alert.Kind
-	Phase        = alert.Phase
-	Camera       = ingest.Camera
-	CameraID     = ingest.CameraID
-	State        = ingest.State
-	Fact         = ingest.Fact
-	Value        = ingest.Value
+	// AlertKind is the kind of rule that raised an alert.
+	AlertKind = alert.Kind
+	// Phase is where an alert is in its life.
+	Phase = alert.Phase
+	// Camera is a camera's record (一机一档).
+	Camera = ingest.Camera
+	// CameraID names one camera in the whole system.
+	CameraID = ingest.CameraID
+	// State is the five facts about a camera.
+	State = ingest.State
+	// Fact is one answer about a camera, since when and why.
+	Fact = ingest.Fact
+	// Value is yes, no or unknown.
+	Value = ingest.Value
 )
 
 // The phases of an alert, in order.

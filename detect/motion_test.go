@@ -77,8 +77,8 @@ func TestMotionOfNothingIsNone(t *testing.T) {
 		name string
 		set  func(s *scene, i int)
 	}{
-		{"sensor noise", func(s *scene, i int) {}},
-		{"night noise", func(s *scene, i int) { s.noise = 7 }},
+		{"sensor noise", func(*scene, int) {}},
+		{"night noise", func(s *scene, _ int) { s.noise = 7 }},
 		{"a cloud of 30 % within 4 s", func(s *scene, i int) { s.gain = 1 - 0.3*min(1, float64(i)/32) }},
 		{"exposure jumps by 20 %", func(s *scene, i int) {
 			if i > 40 {

@@ -440,7 +440,7 @@ func TestFleetMetrics(t *testing.T) {
 		for _, want := range []string{
 			`sharpeyes_camera_access_units_total{camera="a"} 17`,
 			`sharpeyes_camera_bytes_total{camera="a"} 66`,
-			`sharpeyes_camera_bitrate_bits_per_second{camera="a"} 32`,
+			`sharpeyes_camera_bitrate_bytes_per_second{camera="a"} 4`,
 			`sharpeyes_camera_lost_total{camera="a"} 5`,
 			`sharpeyes_camera_clock_jumps_total{camera="a"} 1`,
 			`sharpeyes_camera_state{camera="a",fact="frames",value="yes"} 1`,

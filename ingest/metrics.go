@@ -54,7 +54,7 @@ func (c *counters) reconnect(why Reason) {
 	c.reconnects[why]++
 }
 
-// bitrate returns bits per second over the last rateWindow whole seconds.
+// bitrate returns bytes per second over the last rateWindow whole seconds.
 func (c *counters) bitrate(now time.Time) float64 {
 	var sum uint64
 	for _, s := range c.seconds {
@@ -62,7 +62,7 @@ func (c *counters) bitrate(now time.Time) float64 {
 			sum += s.bytes
 		}
 	}
-	return float64(sum) * 8 / rateWindow
+	return float64(sum) / rateWindow
 }
 
 // collector exports what the fleet's cameras have counted. The series are made
@@ -81,7 +81,7 @@ func newCollector(f *Fleet) *collector {
 		fleet:      f,
 		units:      desc("camera_access_units_total", "Access units received."),
 		bytes:      desc("camera_bytes_total", "Bytes of NAL units received."),
-		bitrate:    desc("camera_bitrate_bits_per_second", "Video bit rate over the last 10 s."),
+		bitrate:    desc("camera_bitrate_bytes_per_second", "Video bit rate over the last 10 s, in bytes: times 8 for bit/s."),
 		lost:       desc("camera_lost_total", "RTP packets, or units where there are no packets, that did not arrive."),
 		jumps:      desc("camera_clock_jumps_total", "Jumps of the camera's media clock."),
 		reconnects: desc("camera_reconnects_total", "Sessions and attempts that ended, by reason.", "reason"),

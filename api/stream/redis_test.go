@@ -57,12 +57,6 @@ func (d *desk) messages() []Message {
 	return append([]Message(nil), d.got...)
 }
 
-func (d *desk) setFail(f func([]Message) error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fail = f
-}
-
 // ids returns the different alert IDs, in the order of their first arrival.
 func (d *desk) ids() []string {
 	var ids []string

@@ -100,17 +100,29 @@ func scale(img *image.YCbCr, maxWidth int) *image.YCbCr {
 	dh := max(2, (h*dw/w)&^1)
 	out := image.NewYCbCr(image.Rect(0, 0, dw, dh), image.YCbCrSubsampleRatio420)
 	x, y := img.Rect.Min.X, img.Rect.Min.Y
-	scalePlane(out.Y, out.YStride, dw, dh, img.Y[img.YOffset(x, y):], img.YStride, w, h)
 	c := img.COffset(x, y)
-	scalePlane(out.Cb, out.CStride, dw/2, dh/2, img.Cb[c:], img.CStride, w/2, h/2)
-	scalePlane(out.Cr, out.CStride, dw/2, dh/2, img.Cr[c:], img.CStride, w/2, h/2)
+	plane{out.Y, out.YStride, dw, dh}.average(plane{img.Y[img.YOffset(x, y):], img.YStride, w, h})
+	plane{out.Cb, out.CStride, dw / 2, dh / 2}.average(plane{img.Cb[c:], img.CStride, w / 2, h / 2})
+	plane{out.Cr, out.CStride, dw / 2, dh / 2}.average(plane{img.Cr[c:], img.CStride, w / 2, h / 2})
 	return out
 }
 
-func scalePlane(dst []byte, dstStride, dw, dh int, src []byte, srcStride, w, h int) {
+// plane is one colour of a picture: rows of w samples, stride apart.
+type plane struct {
+	pix          []byte
+	stride, w, h int
+}
+
+// row returns the samples of one row.
+func (p plane) row(y int) []byte { return p.pix[y*p.stride : y*p.stride+p.w] }
+
+// average fills p with src scaled down: each sample is the mean of those it
+// stands for.
+func (p plane) average(src plane) {
+	dw, dh, w, h := p.w, p.h, src.w, src.h
 	if dw == w && dh == h {
 		for y := range h {
-			copy(dst[y*dstStride:y*dstStride+w], src[y*srcStride:y*srcStride+w])
+			copy(p.row(y), src.row(y))
 		}
 		return
 	}
@@ -119,7 +131,7 @@ func scalePlane(dst []byte, dstStride, dw, dh int, src []byte, srcStride, w, h i
 		y0, y1 := y*h/dh, max((y+1)*h/dh, y*h/dh+1)
 		clear(sums)
 		for sy := y0; sy < y1; sy++ {
-			row := src[sy*srcStride : sy*srcStride+w]
+			row := src.row(sy)
 			for x := range sums {
 				for _, v := range row[x*w/dw : max((x+1)*w/dw, x*w/dw+1)] {
 					sums[x] += int(v)
@@ -127,7 +139,7 @@ func scalePlane(dst []byte, dstStride, dw, dh int, src []byte, srcStride, w, h i
 			}
 		}
 		for x, sum := range sums {
-			dst[y*dstStride+x] = byte(sum / ((y1 - y0) * (max((x+1)*w/dw, x*w/dw+1) - x*w/dw)))
+			p.row(y)[x] = byte(sum / ((y1 - y0) * (max((x+1)*w/dw, x*w/dw+1) - x*w/dw)))
 		}
 	}
 }

@@ -7,7 +7,6 @@
 package ffmpeg
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/sharpeyes/sharpeyes/ingest"
@@ -22,9 +21,6 @@ const (
 	maxUnit = 16 << 20    // bytes of one access unit in Annex-B form; 8K key frames stay well below
 )
 
-// errClosed is returned by Decode after Close.
-var errClosed = errors.New("decoder is closed")
-
 // checkSize returns a Fault when a picture of w x h pixels is outside of the
 // bounds.
 func checkSize(w, h int) error {
@@ -35,33 +31,5 @@ func checkSize(w, h int) error {
 		Reason: ingest.ReasonUnsupportedSize,
 		Err:    fmt.Errorf("picture is %dx%d", w, h),
 		Hint:   fmt.Sprintf("set the camera's stream to between %dx%d and 7680x4320", minSide, minSide),
-	}
-}
-
-// undecodable returns a Fault for units that the decoder refuses or mends.
-func undecodable(what string) error {
-	return &ingest.Fault{
-		Reason: ingest.ReasonUndecodable,
-		Err:    errors.New(what),
-		Hint:   "analysis goes on with the next key frame; when it stays, look for packet loss or take another encoder profile",
-	}
-}
-
-// waitingForKey returns a Fault for units before the first key unit.
-func waitingForKey() error {
-	return &ingest.Fault{
-		Reason: ingest.ReasonNoKeyFrame,
-		Err:    errors.New("no key frame with its parameter sets yet"),
-		Hint:   "set the camera's key frame interval (GOP) to 2 s",
-	}
-}
-
-// wrongCodec returns a Fault for a codec that no decoder, or not this decoder,
-// takes.
-func wrongCodec(got ingest.Codec) error {
-	return &ingest.Fault{
-		Reason: ingest.ReasonUnsupportedCodec,
-		Err:    fmt.Errorf("codec is %s", got),
-		Hint:   "set the camera to H.264 or H.265",
 	}
 }

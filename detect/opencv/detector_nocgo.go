@@ -14,10 +14,10 @@ type Detector struct{}
 var _ detect.Detector = (*Detector)(nil)
 
 // NewDetector returns detect.ErrNoCgo: this program was built without cgo.
-func NewDetector(model []byte, threads int) (*Detector, error) { return nil, detect.ErrNoCgo }
+func NewDetector([]byte, int) (*Detector, error) { return nil, detect.ErrNoCgo }
 
 // Detect returns detect.ErrNoCgo: this program was built without cgo.
-func (d *Detector) Detect(img *image.YCbCr, minScore float64) ([]detect.Detection, error) {
+func (d *Detector) Detect(*image.YCbCr, float64) ([]detect.Detection, error) {
 	return nil, detect.ErrNoCgo
 }
 

@@ -130,7 +130,8 @@ func (x *session) describe(body []byte) ([]byte, error) {
 func (x *session) run(ctx context.Context, silence time.Duration) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	if err := x.client.Start(x.src.url.Scheme, x.src.url.Host); err != nil {
+	x.client.Scheme, x.client.Host = x.src.url.Scheme, x.src.url.Host
+	if err := x.client.Start2(); err != nil {
 		return faultOf("start", err)
 	}
 	closed := make(chan struct{})

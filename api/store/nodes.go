@@ -56,6 +56,9 @@ func (t *Tx) trackNode(ctx context.Context, e *api.Envelope) (restarted bool, er
 		newest_at = CASE WHEN newest_at < $3 THEN $3 ELSE newest_at END,
 		seen_at = CASE WHEN seen_at < $4 THEN $4 ELSE seen_at END WHERE name = $1`, e.Node, last, sent, seen)
 	if err == nil && e.NodeUp != nil && sent >= newest {
+		if err = t.closeStale(ctx, e.Node, e.NodeUp.Started); err != nil {
+			return false, fmt.Errorf("node %s: %w", e.Node, err)
+		}
 		_, err = t.Exec(ctx, `UPDATE nodes SET version = $2, started_at = $3, cameras = $4 WHERE name = $1`,
 			e.Node, e.NodeUp.Version, micro(e.NodeUp.Started), e.NodeUp.Cameras)
 	}

@@ -20,6 +20,9 @@ type Options struct {
 	// if not, a code that is and is near it, or "". nil: codes are checked by form
 	// alone.
 	Division func(code string) (known bool, suggestion string)
+	// Dir is the folder that relative paths in the file count from. "": the
+	// folder of the file.
+	Dir string
 	// Getenv returns the value of an environment variable. nil: os.Getenv.
 	Getenv func(name string) string
 }
@@ -42,7 +45,7 @@ func Load(path string, opt Options) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return load(data, path, filepath.Dir(absolute), opt)
+	return load(data, path, cmp.Or(opt.Dir, filepath.Dir(absolute)), opt)
 }
 
 // load reads data as the file of that name; relative paths count from dir.

@@ -73,6 +73,25 @@ func TestConfigPlan(t *testing.T) {
 	}
 }
 
+// Without --running the plan is against the copy that the program keeps.
+func TestConfigPlanAgainstWhatRuns(t *testing.T) {
+	data := t.TempDir()
+	text := strings.Replace(goodConfig, "data_dir: data", "data_dir: "+data, 1)
+	path := writeFile(t, "edge.yaml", text)
+	code, stdout, stderr := cli(t, "config", "plan", path)
+	require.Equal(t, 0, code, stderr)
+	require.Contains(t, stderr, "all is new")
+	require.Contains(t, stdout, "cam-2")
+
+	p := &process{path: path, cfg: &configs.Config{DataDir: data}, log: newLogger(&bytes.Buffer{}, configs.Log{})}
+	p.keepRunning()
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(text, "name: 二", "name: 贰", 1)), 0o600))
+	code, stdout, stderr = cli(t, "config", "plan", path)
+	require.Equal(t, 0, code, stderr)
+	require.Contains(t, stdout, "cam-2")
+	require.NotContains(t, stdout, "cam-1")
+}
+
 func TestConfigSchemaIsJSON(t *testing.T) {
 	code, stdout, _ := cli(t, "config", "schema")
 	require.Equal(t, 0, code)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -72,25 +74,41 @@ func newConfigPlan() *cobra.Command {
 	var running string
 	cmd := &cobra.Command{
 		Use: "plan FILE", Short: "显示重新加载会启动、停止、改变什么 / show what a reload would start, stop and change",
-		Long: "Compares FILE with the file that runs now (--running) and says what a reload would touch. Nothing is changed.",
+		Long: "Compares FILE with what runs now and says what a reload would touch. What runs is the copy that the program keeps in data_dir, or the file named by --running. Nothing is changed.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			next, err := checked(cmd.ErrOrStderr(), args[0])
 			if err != nil {
 				return err
 			}
-			old := &configs.Config{}
-			if running != "" {
-				if old, err = checked(cmd.ErrOrStderr(), running); err != nil {
-					return err
-				}
+			old, err := runningConfig(cmd.ErrOrStderr(), args[0], running, next.DataDir)
+			if err != nil {
+				return err
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), configs.Diff(old, next))
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&running, "running", "", "the file that runs now; without it everything in FILE would start")
+	cmd.Flags().StringVar(&running, "running", "", "the file that runs now; default: the copy in FILE's data_dir")
 	return cmd
+}
+
+// runningConfig is what a plan is compared with: the named file, or the copy
+// that the running program keeps, or nothing when none ran there yet.
+func runningConfig(stderr io.Writer, file, running, dataDir string) (*configs.Config, error) {
+	if running != "" {
+		return checked(stderr, running)
+	}
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return nil, err
+	}
+	cfg, _, err := loadConfigIn(runningCopy(dataDir), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(stderr, "%s 中没有运行过的配置，全部视为新增 / nothing ran with this data_dir yet: all is new\n", dataDir)
+		return &configs.Config{}, nil
+	}
+	return cfg, err
 }
 
 // checked loads a file and prints its problems, one a line.

@@ -142,6 +142,7 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	})
 	g.Go(func() error { return producer.Run(ctx) })
 	g.Go(func() error { return e.run(ctx) })
+	p.keepRunning()
 	reload := newReloader(p, e)
 	g.Go(func() error { return reload.run(ctx) })
 	return nil

@@ -62,11 +62,17 @@ func newProcess(cmd *cobra.Command, path string) (*process, error) {
 // loadConfig reads a file with the division table at hand, so that a code that
 // names no village is found before anything runs.
 func loadConfig(path string) (*configs.Config, *coverage.Divisions, error) {
+	return loadConfigIn(path, "")
+}
+
+// loadConfigIn is loadConfig with relative paths counted from dir, "" for the
+// file's own folder.
+func loadConfigIn(path, dir string) (*configs.Config, *coverage.Divisions, error) {
 	table, err := coverage.Builtin()
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := configs.Load(path, configs.Options{Division: table.Check})
+	cfg, err := configs.Load(path, configs.Options{Division: table.Check, Dir: dir})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +81,7 @@ func loadConfig(path string) (*configs.Config, *coverage.Divisions, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if cfg, err = configs.Load(path, configs.Options{Division: table.Check}); err != nil {
+		if cfg, err = configs.Load(path, configs.Options{Division: table.Check, Dir: dir}); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -128,6 +134,25 @@ func (p *process) connect(ctx context.Context, private bool) error {
 	p.redis = stream.NewClient(opt)
 	p.closers = append(p.closers, p.redis)
 	return nil
+}
+
+// runningCopy is where the file that runs is kept for `config plan`. It names
+// secrets and holds none.
+func runningCopy(dataDir string) string { return filepath.Join(dataDir, "running.yaml") }
+
+// keepRunning copies the file that was taken. Without the copy only the plan is
+// poorer, so a failure is a warning.
+func (p *process) keepRunning() {
+	text, err := os.ReadFile(p.path)
+	if err == nil {
+		temp := runningCopy(p.cfg.DataDir) + ".new"
+		if err = os.WriteFile(temp, text, 0o600); err == nil {
+			err = os.Rename(temp, runningCopy(p.cfg.DataDir))
+		}
+	}
+	if err != nil {
+		p.log.Warn("config plan will not know what runs", "err", err)
+	}
 }
 
 // close ends what the process opened, last opened first.

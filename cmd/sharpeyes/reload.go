@@ -18,13 +18,14 @@ import (
 type reloader struct {
 	process *process
 	edge    *edge
+	running *configs.Config
 	good    prometheus.Gauge
 	total   *prometheus.CounterVec
 }
 
 func newReloader(p *process, e *edge) *reloader {
 	r := &reloader{
-		process: p, edge: e,
+		process: p, edge: e, running: p.cfg,
 		good: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sharpeyes_config_last_reload_successful", Help: "1 when the configuration file as it stands was taken, 0 when it was refused.",
 		}),
@@ -81,8 +82,10 @@ func (r *reloader) reload() {
 		log.Error("configuration refused, the running one stays", "file", r.process.path, "problems", err.Error())
 		return
 	}
-	plan := configs.Diff(r.edge.cfg, next)
+	plan := configs.Diff(r.running, next)
 	r.edge.apply(next)
+	r.running = next
+	r.process.keepRunning()
 	r.good.Set(1)
 	r.total.WithLabelValues("ok").Inc()
 	log.Info("configuration taken", "file", r.process.path, "start", len(plan.Start), "stop", len(plan.Stop), "change", len(plan.Change))

@@ -318,7 +318,7 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 }
 
 func TestStreamEndsWhenTheSessionExpires(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.SessionFor = 300 * time.Millisecond })
+	w := newWorld(t, func(o *Options) { o.SessionFor = 2 * time.Second })
 	l, _, _ := w.as(store.RoleViewer).listen("")
 	l.requireEnded()
 }

@@ -230,7 +230,9 @@ func TestAnotherConsumerTakesOver(t *testing.T) {
 	consumer(t, c, "b", d, func(o *ConsumerOptions) { o.ClaimIdle, o.Batch, o.Registerer = 50*time.Millisecond, 3, reg })
 	d.awaits(t, n)
 	require.Equal(t, int64(2), d.messages()[0].Deliveries)
-	require.InDelta(t, n, metric(t, reg, "sharpeyes_consumer_claimed_total"), 0)
+	// On a slow machine what b took and has not come to yet grows old again, and
+	// b takes it once more.
+	require.GreaterOrEqual(t, metric(t, reg, "sharpeyes_consumer_claimed_total"), float64(n))
 	require.Eventually(t, func() bool { return pending(t, c) == 0 }, patience, time.Millisecond)
 }
 

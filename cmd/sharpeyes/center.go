@@ -68,7 +68,9 @@ type center struct {
 }
 
 func (p *process) openStore(ctx context.Context) (*store.Store, error) {
-	s, err := store.Open(ctx, store.Options{Path: p.databasePath(), PictureDir: filepath.Join(p.cfg.DataDir, "pictures")})
+	s, err := store.Open(ctx, store.Options{
+		Path: p.databasePath(), PictureDir: filepath.Join(p.cfg.DataDir, "pictures"), Log: p.log, Registerer: p.registry,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -304,7 +304,7 @@ func TestE2EReload(t *testing.T) {
 		}
 		return false
 	}, 20*time.Second, 200*time.Millisecond, "the changed camera did not come back under its new name")
-	require.Contains(t, g.log.String(), "change=1")
+	require.Equal(t, 1.0, g.metric(`sharpeyes_config_reloads_total{result="ok"}`))
 	for _, id := range []string{"demo-lawn", "demo-yard"} {
 		require.Zero(t, g.metric(`sharpeyes_camera_reconnects_total{camera="`+id+`"`), "%s was touched", id)
 	}

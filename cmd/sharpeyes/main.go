@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // time zones on machines that have no table of their own
 
 	"github.com/spf13/cobra"
 

@@ -22,7 +22,6 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect"
 	"github.com/sharpeyes/sharpeyes/detect/alert"
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
-	"github.com/sharpeyes/sharpeyes/detect/opencv"
 	"github.com/sharpeyes/sharpeyes/ingest"
 	"github.com/sharpeyes/sharpeyes/ingest/replay"
 	"github.com/sharpeyes/sharpeyes/ingest/rtsp"
@@ -185,20 +184,6 @@ func openSource(c configs.Camera, log *slog.Logger) (ingest.Source, error) {
 		return replay.Open(ingest.CameraID(c.ID), c.URL)
 	}
 	return rtsp.New(c, log)
-}
-
-// newDetector loads the built-in model or the configured file. A model that
-// OpenCV cannot run is an error here, not the end of the process.
-func newDetector(cfg configs.Detector) (*opencv.Detector, error) {
-	model, err := readModel(cfg.Model)
-	if err != nil {
-		return nil, err
-	}
-	d, err := opencv.NewDetector(model, cfg.Threads)
-	if err != nil {
-		return nil, fmt.Errorf("edge.detector: %w", err)
-	}
-	return d, nil
 }
 
 // run keeps the fleet on the configured cameras until ctx is done.

@@ -26,8 +26,9 @@ const (
 	detectorMaxWait   = time.Second
 )
 
-// Shared lets all cameras of a node use one detector: one picture at a time, in
-// the order of asking, and not more pictures a second than the budget. A camera
+// Shared lets all cameras of a node use one detector: as many pictures at once as
+// it has workers, in the order of asking, and not more pictures a second than the
+// budget. A camera
 // stands in the line at most once, so that each waiting camera is served once
 // before any is served twice. It starts no goroutine.
 type Shared struct {
@@ -36,7 +37,7 @@ type Shared struct {
 	maxWait  time.Duration
 
 	mu     sync.Mutex
-	taken  bool
+	free   int // turns that nobody has
 	line   []*turn
 	asking map[ingest.CameraID]bool
 
@@ -48,7 +49,7 @@ type Shared struct {
 type turn struct{ ready chan struct{} }
 
 // NewShared wraps d with the budget and patience of cfg; zero values mean 6
-// pictures a second and one second. A nil reg registers no metrics. It does not
+// pictures a second, one second and one worker. A nil reg registers no metrics. It does not
 // own d: the caller closes it when no Detect runs any more.
 func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Shared {
 	if cfg.MaxPerSecond <= 0 {
@@ -65,6 +66,7 @@ func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Sha
 		// something at the same moment do not wait for the budget.
 		budget:  rate.NewLimiter(rate.Limit(cfg.MaxPerSecond), max(1, int(cfg.MaxPerSecond/2))),
 		maxWait: wait,
+		free:    max(cfg.Workers, 1),
 		asking:  make(map[ingest.CameraID]bool),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sharpeyes_detector_latency_seconds", Help: "Time that the object detector took for one picture.", Buckets: buckets,
@@ -167,8 +169,8 @@ func (s *Shared) queue(cam ingest.CameraID) (*turn, error) {
 	}
 	s.asking[cam] = true
 	t := &turn{ready: make(chan struct{})}
-	if !s.taken {
-		s.taken = true
+	if s.free > 0 {
+		s.free--
 		close(t.ready)
 		return t, nil
 	}
@@ -202,7 +204,7 @@ func (s *Shared) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line) == 0 {
-		s.taken = false
+		s.free++
 		return
 	}
 	next := s.line[0]

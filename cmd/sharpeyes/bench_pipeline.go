@@ -290,7 +290,7 @@ func (l *looker) Write(au ingest.AccessUnit) {
 
 // workDetect measures the object detector on pictures of a file.
 func workDetect(ctx context.Context, args []string) (workerResult, error) {
-	d, err := newDetector(configs.Detector{Threads: 1})
+	d, err := newDetector(ctx, configs.Detector{Threads: 1})
 	if err != nil {
 		return workerResult{}, err
 	}

@@ -33,14 +33,14 @@ var rooms = map[string][]string{
 	"detect/alert":  {"configs", "detect", "ingest"},
 	// Small model files for tests.
 	"detect/model/modeltest": {},
-	"api":           {"detect/alert", "ingest"},
-	"api/stream":    {"api"},
-	"api/store":     {"api"},
-	"api/grid":      {"api", "api/store"},
-	"api/coverage":  {"api", "api/store"},
-	"api/audit":     {"api/store"},
-	"api/server":    {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
-	"api/web":       {},
+	"api":                    {"detect/alert", "ingest"},
+	"api/stream":             {"api"},
+	"api/store":              {"api"},
+	"api/grid":               {"api", "api/store"},
+	"api/coverage":           {"api", "api/store"},
+	"api/audit":              {"api/store"},
+	"api/server":             {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
+	"api/web":                {},
 }
 
 // foreign says in which rooms a library may be imported. Tests may import them

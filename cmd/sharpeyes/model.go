@@ -9,7 +9,6 @@ import (
 
 	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/detect/model"
-	"github.com/sharpeyes/sharpeyes/detect/opencv"
 )
 
 // loadModel returns the configured model: a built-in one, or a file with its
@@ -51,18 +50,4 @@ func readLabels(path string) ([]string, error) {
 		return nil, fmt.Errorf("edge.detector.labels_file: %w; write one label a line", err)
 	}
 	return names, nil
-}
-
-// newDetector loads the configured model. A model that cannot be run is an error
-// here, not the end of the process.
-func newDetector(cfg configs.Detector) (*model.Detector, error) {
-	m, err := loadModel(cfg)
-	if err != nil {
-		return nil, err
-	}
-	d, err := model.NewDetector(m, cfg.Workers, func(m *model.Model) (model.Engine, error) { return opencv.Open(m, cfg.Threads) })
-	if err != nil {
-		return nil, fmt.Errorf("edge.detector: %w", err)
-	}
-	return d, nil
 }

@@ -5,7 +5,9 @@ package model
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	_ "embed" // the models
+	"encoding/hex"
 	"fmt"
 	"io"
 )
@@ -56,4 +58,18 @@ func (m *Model) unpack(packed []byte) error {
 	}
 	m.size, err = m.graph.inputSize(0)
 	return err
+}
+
+// builtInSum returns the SHA-256 of a built-in model, unpacked.
+func builtInSum(name string) string {
+	if name == "light" {
+		return "d16033d41cf0788013299ea61e150146d3ba5a931da779bab89ca7710df4a3cf"
+	}
+	return "d578dca4575316433ad028ce9d87c9ab62aec4389c39018ae50dcdc2500a8342"
+}
+
+// sum returns the SHA-256 of a file in hex.
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
 }

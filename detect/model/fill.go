@@ -49,22 +49,22 @@ func (cv *canvas) fill(y, c planeOf, p placement, out []float32) {
 			}
 		}
 	}
+	for row := range p.h {
+		at := (p.y+row)*p.size + p.x
+		cv.convert(row*p.w, p.w, out[at:], area)
+	}
+}
+
+// convert turns n pixels from the given one into the three channels of out, which
+// lie area values apart. The factors are those of image/color.YCbCrToRGB.
+func (cv *canvas) convert(from, n int, out []float32, area int) {
 	red, blue := 2, 0
 	if cv.look.rgb {
 		red, blue = 0, 2
 	}
-	for row := range p.h {
-		at := (p.y+row)*p.size + p.x
-		cv.convert(row*p.w, p.w, out[red*area+at:], out[area+at:], out[blue*area+at:], red, blue)
-	}
-}
-
-// convert turns n pixels from the given one into the three channels. The factors
-// are those of image/color.YCbCrToRGB.
-func (cv *canvas) convert(from, n int, r, g, b []float32, red, blue int) {
 	ys, cbs, crs := cv.planes[0][from:from+n], cv.planes[1][from:from+n], cv.planes[2][from:from+n]
 	rLevel, gLevel, bLevel := &cv.level[red], &cv.level[1], &cv.level[blue]
-	r, g, b = r[:n], g[:n], b[:n]
+	r, g, b := out[red*area:][:n], out[area:][:n], out[blue*area:][:n]
 	for i, v := range ys {
 		yy := int32(v) * 0x10101
 		cb, cr := int32(cbs[i])-128, int32(crs[i])-128

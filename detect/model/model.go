@@ -9,8 +9,6 @@
 package model
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -165,12 +163,6 @@ func (m *Model) outputs(outs []Output) ([]Output, error) {
 // Error returns an error about a model, with what the operator can do.
 func Error(format string, args ...any) error {
 	return fmt.Errorf("detector model: %w; leave detector.model empty for the built-in model, or give an ONNX file with the head of NanoDet, SSD or YOLOX and name it in detector.head", fmt.Errorf(format, args...))
-}
-
-// sum returns the SHA-256 of a file in hex.
-func sum(data []byte) string {
-	s := sha256.Sum256(data)
-	return hex.EncodeToString(s[:])
 }
 
 // shapeError says which outputs a head wants.

@@ -1,13 +1,5 @@
 package model
 
-// builtInSum returns the SHA-256 of a built-in model, unpacked.
-func builtInSum(name string) string {
-	if name == "light" {
-		return "d16033d41cf0788013299ea61e150146d3ba5a931da779bab89ca7710df4a3cf"
-	}
-	return "d578dca4575316433ad028ce9d87c9ab62aec4389c39018ae50dcdc2500a8342"
-}
-
 // nanodetProbes are values that ONNX Runtime 1.30 computes from the built-in
 // model for the check input: of each grid the row with the highest score and the
 // eighth row, scores and distances, the first and the last value of the row.

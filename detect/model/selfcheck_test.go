@@ -20,19 +20,28 @@ func TestCheckInput(t *testing.T) {
 }
 
 func TestCheckNumbers(t *testing.T) {
-	out := make([]float32, gridRows(416)*rowLength)
-	outs := []Output{{Data: out}}
-	probes := nanodetProbes()
-	seen := map[int]bool{}
-	for _, p := range probes {
-		require.False(t, seen[p.index], "value %d twice", p.index)
-		seen[p.index] = true
-		out[p.index] = p.want
-	}
-	require.NoError(t, checkNumbers(outs, probes))
-	for _, wrong := range []float32{0.01, -0.01, float32(math.NaN())} {
-		out[probes[5].index] = probes[5].want + wrong
-		require.ErrorContains(t, checkNumbers(outs, probes), "does not run the built-in model as it should")
+	for name, c := range map[string]struct {
+		probes []probe
+		outs   []Output
+	}{
+		"nanodet": {nanodetProbes(), []Output{{Data: make([]float32, gridRows(416)*rowLength)}}},
+		"ssd":     {ssdProbes(), []Output{{Data: make([]float32, 1917*4)}, {Data: make([]float32, 1917*24)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := map[[2]int]bool{}
+			for _, p := range c.probes {
+				at := [2]int{p.output, p.index}
+				require.False(t, seen[at], "value %v twice", at)
+				seen[at] = true
+				c.outs[p.output].Data[p.index] = p.want
+			}
+			require.NoError(t, checkNumbers(c.outs, c.probes))
+			last := c.probes[len(c.probes)-1]
+			for _, wrong := range []float32{0.01, -0.01, float32(math.NaN())} {
+				c.outs[last.output].Data[last.index] = last.want + wrong
+				require.ErrorContains(t, checkNumbers(c.outs, c.probes), "does not run the built-in model as it should")
+			}
+		})
 	}
 }
 

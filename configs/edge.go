@@ -28,6 +28,8 @@ type Detector struct {
 	Threads int    `yaml:"threads" json:"threads,omitempty" limit:"1..256" jsonschema_description:"Threads of one inference."`
 	Workers int    `yaml:"workers" json:"workers,omitempty" limit:"1..64" jsonschema_description:"Inferences at the same time. Several workers of one thread do more than one of several."`
 
+	Crops int `yaml:"crops" json:"crops,omitempty" limit:"0..8" jsonschema_description:"Closer looks at parts of a picture around what moves, at most, as far as the budget allows; they find what is far away. 0: whole pictures only."`
+
 	MaxPerSecond float64  `yaml:"max_per_second" json:"max_per_second,omitempty" limit:"0.1..10000" jsonschema_description:"Budget of inferences per second for the node."`
 	MaxWait      Duration `yaml:"max_wait" json:"max_wait,omitempty" limit:"10ms..30s" jsonschema_description:"A camera waits at most this long for its turn; then the sample is skipped and counted."`
 }

@@ -9,6 +9,11 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect"
 )
 
+const (
+	nmsIoU      = 0.6 // overlap above which the weaker of two boxes of one group goes
+	lowestScore = 0.05
+)
+
 // Detector finds objects with a model and some engines that compute it. It is
 // safe for concurrent use: as many pictures are looked at in one moment as there
 // are engines, the others wait.
@@ -95,5 +100,5 @@ func (d *Detector) Detect(img *image.YCbCr, minScore float64) ([]detect.Detectio
 	if outs, err = d.model.outputs(outs); err != nil {
 		return nil, err
 	}
-	return Suppress(d.model.head.decode(outs, p, minScore)), nil
+	return detect.Suppress(d.model.head.decode(outs, p, minScore), nmsIoU), nil
 }

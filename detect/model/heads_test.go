@@ -50,7 +50,7 @@ func TestSSDDecode(t *testing.T) {
 	scores[0*24+19] = 0.9 // footwear
 	scores[0*24+4] = 0.8  // and a little less of a person
 	scores[1083*24+18] = 0.6
-	found := Suppress(h.decode(outs, p, 0.5))
+	found := detect.Suppress(h.decode(outs, p, 0.5), nmsIoU)
 	require.Len(t, found, 2)
 	require.Equal(t, detect.Person, found[0].Class)
 	requireBox(t, detect.Box{X: 0.5 - 0.95/8, Y: 0.5 + 0.095 - 0.95/4, W: 0.95 / 4, H: 0.95 / 2}, found[0].Box)
@@ -87,7 +87,7 @@ func TestYOLOXDecode(t *testing.T) {
 	row(80+3, 0.25, 0.25, 0, 0, 1, 0.6)
 	row(70, 0, 0, 0, 0, 1, 0.5)          // weaker than asked for
 	out[71*85+4], out[71*85+5+33] = 1, 1 // a kite
-	found := Suppress(h.decode([]Output{{Data: out}}, place(640, 640, 64, topLeft), 0.55))
+	found := detect.Suppress(h.decode([]Output{{Data: out}}, place(640, 640, 64, topLeft), 0.55), nmsIoU)
 	require.Len(t, found, 2)
 	require.Equal(t, detect.Car, found[0].Class)
 	require.InDelta(t, 0.72, found[0].Score, 1e-6)

@@ -2,7 +2,6 @@ package model
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +19,7 @@ func decodeNano(out []float32, p placement, minScore float64) []detect.Detection
 	if !(minScore >= lowestScore) {
 		minScore = lowestScore
 	}
-	return Suppress(nanodet{cocoLabels()}.decode([]Output{{Data: out}}, p, minScore))
+	return detect.Suppress(nanodet{cocoLabels()}.decode([]Output{{Data: out}}, p, minScore), nmsIoU)
 }
 
 // set writes one row of a head's output: a score for a COCO class and the four
@@ -99,7 +98,7 @@ func TestDecodeHeadNoise(t *testing.T) {
 	for row := range gridRows(416) {
 		set(out, row, 0, 0.9, [4]int{1, 1, 1, 1})
 	}
-	require.LessOrEqual(t, len(decodeNano(out, place(768, 576, 416, centred), 0)), maxBoxes)
+	require.LessOrEqual(t, len(decodeNano(out, place(768, 576, 416, centred), 0)), 300)
 }
 
 // A picture of 16:9 leaves borders above and below; nothing may be found there,
@@ -117,30 +116,6 @@ func TestDecodeHeadBorder(t *testing.T) {
 	require.Len(t, found, 1)
 	require.InDelta(t, 6./36, found[0].Box.Y, 1e-6)
 	require.InDelta(t, 24./36, found[0].Box.H, 1e-6)
-}
-
-func TestSuppress(t *testing.T) {
-	box := detect.Box{X: 0.1, Y: 0.1, W: 0.2, H: 0.2}
-	near := detect.Box{X: 0.11, Y: 0.1, W: 0.2, H: 0.2}
-	beside := detect.Box{X: 0.2, Y: 0.1, W: 0.2, H: 0.2}
-	for _, c := range []struct {
-		name string
-		in   []detect.Detection
-		want []int
-	}{
-		{"none", nil, nil},
-		{"one vehicle named twice", []detect.Detection{{Class: detect.Car, Score: 0.5, Box: box}, {Class: detect.Truck, Score: 0.6, Box: near}}, []int{1}},
-		{"a rider and the bicycle", []detect.Detection{{Class: detect.Bicycle, Score: 0.5, Box: box}, {Class: detect.Person, Score: 0.6, Box: near}}, []int{1, 0}},
-		{"two people side by side", []detect.Detection{{Class: detect.Person, Score: 0.5, Box: box}, {Class: detect.Person, Score: 0.6, Box: beside}}, []int{1, 0}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var want []detect.Detection
-			for _, i := range c.want {
-				want = append(want, c.in[i])
-			}
-			require.Equal(t, want, Suppress(slices.Clone(c.in)))
-		})
-	}
 }
 
 func TestExpectation(t *testing.T) {

@@ -18,6 +18,7 @@ help: ## this list
 run: ## install what is missing, build, start the demonstration
 	@deployments/packages.sh run
 	@$(MAKE) --no-print-directory build
+	@deployments/onnxruntime.sh bin || echo "==> Going on with OpenCV"
 	@exec bin/sharpeyes standalone --config configs/demo.yaml --clips configs/clips
 
 build: ## build bin/sharpeyes
@@ -35,6 +36,7 @@ lint:
 
 test: ## everything that CI runs; installs what is missing
 	@deployments/packages.sh test
+	@deployments/onnxruntime.sh bin || echo "==> ONNX Runtime is NOT TESTED"
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory ui-check
 	@$(MAKE) --no-print-directory race
@@ -62,6 +64,7 @@ ui-check: $(UI)/node_modules
 
 bench: build ## the table of the README, with this machine's name
 	@deployments/packages.sh test
+	@deployments/onnxruntime.sh bin || echo "==> ONNX Runtime is not measured"
 	bin/sharpeyes bench
 
 FUZZTIME ?= 30s

@@ -72,7 +72,7 @@ func (l *loader) checkRedis(c *Config, needed bool) {
 }
 
 func (l *loader) checkEdge(e *Edge, p *place) {
-	l.checkReadable(e.Detector.Model, p.join("detector.model"))
+	l.checkDetector(&e.Detector, p.to("detector"))
 	l.checkRates(e.Defaults, Stream{}, p.to("defaults"))
 	ids := make(map[string]int, len(e.Cameras))
 	for i := range e.Cameras {
@@ -83,6 +83,31 @@ func (l *loader) checkEdge(e *Edge, p *place) {
 			ids[cam.ID] = i
 		}
 		l.checkCamera(cam, e.Defaults, at)
+	}
+}
+
+// checkDetector checks the files of the detector, and that what describes an own
+// model stands beside one.
+func (l *loader) checkDetector(d *Detector, p *place) {
+	l.checkReadable(d.LabelsFile, p.to("labels_file"))
+	l.checkReadable(d.Library, p.to("onnxruntime_library"))
+	if d.Library != "" && d.Runtime == RuntimeOpenCV {
+		l.wrong(p.to("onnxruntime_library"), "stands beside runtime: opencv, which does not use it", "write runtime: onnxruntime or auto, or remove the key")
+	}
+	if d.OwnModel() {
+		l.checkReadable(d.Model, p.to("model"))
+		if len(d.Labels) > 0 && d.LabelsFile != "" {
+			l.wrong(p.to("labels_file"), "stands beside labels", "keep one of the two")
+		}
+		return
+	}
+	for _, own := range []struct {
+		key string
+		set bool
+	}{{"head", d.Head != ""}, {"labels", len(d.Labels) > 0}, {"labels_file", d.LabelsFile != ""}, {"input_size", d.InputSize != 0}} {
+		if own.set {
+			l.wrong(p.to(own.key), "describes an own model, and the model is a built-in one", "remove the key, or write the path of an ONNX file in detector.model")
+		}
 	}
 }
 

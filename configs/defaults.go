@@ -25,7 +25,7 @@ func defaultEdge() Edge {
 	return Edge{
 		Listen:   "127.0.0.1:9680",
 		Outbox:   Outbox{MaxBytes: 1 << 30, MaxAge: Duration(720 * time.Hour)},
-		Detector: Detector{Threads: 1, MaxPerSecond: 6, MaxWait: Duration(time.Second)},
+		Detector: Detector{Runtime: RuntimeAuto, Threads: 1, Workers: 1, MaxPerSecond: 6, MaxWait: Duration(time.Second)},
 		Defaults: defaultStream(),
 	}
 }

@@ -17,10 +17,35 @@ type Outbox struct {
 
 // Detector is the one object detector of a node.
 type Detector struct {
-	Model        string   `yaml:"model" json:"model,omitempty" jsonschema_description:"Path of an ONNX file with the head of NanoDet, relative to the configuration file. Empty: the built-in NanoDet-g 416."`
-	Threads      int      `yaml:"threads" json:"threads,omitempty" limit:"1..256" jsonschema_description:"Threads of one inference."`
+	Model      string   `yaml:"model" json:"model,omitempty" jsonschema_description:"Empty or builtin: NanoDet-g 416. light: SSD-MobileNetV2 300, half the cost, fewer classes. Else the path of an ONNX file, relative to the configuration file."`
+	Head       string   `yaml:"head" json:"head,omitempty" jsonschema:"enum=nanodet,enum=ssd,enum=yolox" jsonschema_description:"What the output of an own model means. Default: nanodet. The built-in models know theirs."`
+	Labels     []string `yaml:"labels" json:"labels,omitempty" items:"0..1000" chars:"64" jsonschema_description:"Classes of an own model, in the order of its output: a known name, or NAME=CLASS; others are dropped. Default: those of COCO."`
+	LabelsFile string   `yaml:"labels_file" json:"labels_file,omitempty" jsonschema_description:"The same as a file, one label a line, relative to the configuration file. Instead of labels."`
+	InputSize  int      `yaml:"input_size" json:"input_size,omitempty" limit:"64..1280" jsonschema_description:"Side of the input of an own model in pixels, when its file leaves it free."`
+
+	Runtime string `yaml:"runtime" json:"runtime,omitempty" jsonschema:"enum=auto,enum=opencv,enum=onnxruntime" jsonschema_description:"What computes the model; auto is ONNX Runtime when its library is found and works, else OpenCV."`
+	Library string `yaml:"onnxruntime_library" json:"onnxruntime_library,omitempty" jsonschema_description:"Path of libonnxruntime.so, relative to the configuration file. Default: beside the program, then the system's library folders."`
+	Threads int    `yaml:"threads" json:"threads,omitempty" limit:"1..256" jsonschema_description:"Threads of one inference."`
+	Workers int    `yaml:"workers" json:"workers,omitempty" limit:"1..64" jsonschema_description:"Inferences at the same time. Several workers of one thread do more than one of several."`
+
+	Crops int `yaml:"crops" json:"crops,omitempty" limit:"0..8" jsonschema_description:"Closer looks at parts of a picture around what moves, at most, as far as the budget allows; they find what is far away. 0: whole pictures only."`
+
 	MaxPerSecond float64  `yaml:"max_per_second" json:"max_per_second,omitempty" limit:"0.1..10000" jsonschema_description:"Budget of inferences per second for the node."`
 	MaxWait      Duration `yaml:"max_wait" json:"max_wait,omitempty" limit:"10ms..30s" jsonschema_description:"A camera waits at most this long for its turn; then the sample is skipped and counted."`
+}
+
+// The words of Detector.Model that name no file, and those of Detector.Runtime.
+const (
+	ModelBuiltIn       = "builtin"
+	ModelLight         = "light"
+	RuntimeAuto        = "auto"
+	RuntimeOpenCV      = "opencv"
+	RuntimeONNXRuntime = "onnxruntime"
+)
+
+// OwnModel says whether Model is the path of a file and not a built-in model.
+func (d Detector) OwnModel() bool {
+	return d.Model != "" && d.Model != ModelBuiltIn && d.Model != ModelLight
 }
 
 // Stream says how a camera's stream is pulled and watched. The zero value of a

@@ -197,7 +197,11 @@ func (l *loader) keepSecret(s *Secret, p *place, value string) {
 // absolutePaths makes the paths of c absolute, counted from the file's folder.
 func (l *loader) absolutePaths(c *Config) {
 	if c.Edge != nil {
-		c.Edge.Detector.Model = resolvePath(c.Edge.Detector.Model, l.dir)
+		d := &c.Edge.Detector
+		if d.OwnModel() {
+			d.Model = resolvePath(d.Model, l.dir)
+		}
+		d.LabelsFile, d.Library = resolvePath(d.LabelsFile, l.dir), resolvePath(d.Library, l.dir)
 		for i := range c.Edge.Cameras {
 			cam := &c.Edge.Cameras[i]
 			cam.TLS.CAFile = resolvePath(cam.TLS.CAFile, l.dir)

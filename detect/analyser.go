@@ -323,7 +323,7 @@ func (a *Analyser) wantsDetector(at time.Time) bool {
 // look asks the shared detector and updates the tracks.
 func (a *Analyser) look(ctx context.Context, obs *Observation, f *Frame) Skip {
 	a.lastAsked = obs.At
-	found, cpu, err := a.opt.Detector.detect(ctx, a.id, f.Image, minScore)
+	found, cpu, err := a.opt.Detector.detect(ctx, a.id, f.Image, minScore, a.regions())
 	addTime(a.metrics.detectCPU, cpu)
 	switch {
 	case errors.Is(err, ErrBusy):

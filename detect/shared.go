@@ -26,29 +26,32 @@ const (
 	detectorMaxWait   = time.Second
 )
 
-// Shared lets all cameras of a node use one detector: one picture at a time, in
-// the order of asking, and not more pictures a second than the budget. A camera
+// Shared lets all cameras of a node use one detector: as many pictures at once as
+// it has workers, in the order of asking, and not more pictures a second than the
+// budget. A camera
 // stands in the line at most once, so that each waiting camera is served once
 // before any is served twice. It starts no goroutine.
 type Shared struct {
 	detector Detector
+	crops    int // closer looks at one picture, at most
 	budget   *rate.Limiter
 	maxWait  time.Duration
 
 	mu     sync.Mutex
-	taken  bool
+	free   int // turns that nobody has
 	line   []*turn
 	asking map[ingest.CameraID]bool
 
 	latency, wait prometheus.Histogram
 	busy          *prometheus.CounterVec
+	cropped       prometheus.Counter
 }
 
 // turn is a camera's place in the line; ready is closed when it is its turn.
 type turn struct{ ready chan struct{} }
 
 // NewShared wraps d with the budget and patience of cfg; zero values mean 6
-// pictures a second and one second. A nil reg registers no metrics. It does not
+// pictures a second, one second and one worker. A nil reg registers no metrics. It does not
 // own d: the caller closes it when no Detect runs any more.
 func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Shared {
 	if cfg.MaxPerSecond <= 0 {
@@ -61,13 +64,15 @@ func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Sha
 	buckets := []float64{.01, .02, .03, .05, .075, .1, .15, .2, .3, .5, .75, 1, 2, 5}
 	s := &Shared{
 		detector: d,
+		crops:    max(cfg.Crops, 0),
 		// Half a second's worth may be used at once, so that two cameras that see
 		// something at the same moment do not wait for the budget.
 		budget:  rate.NewLimiter(rate.Limit(cfg.MaxPerSecond), max(1, int(cfg.MaxPerSecond/2))),
 		maxWait: wait,
+		free:    max(cfg.Workers, 1),
 		asking:  make(map[ingest.CameraID]bool),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "sharpeyes_detector_latency_seconds", Help: "Time that the object detector took for one picture.", Buckets: buckets,
+			Name: "sharpeyes_detector_latency_seconds", Help: "Time that the object detector took for one picture or part of one.", Buckets: buckets,
 		}),
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sharpeyes_detector_wait_seconds", Help: "Time that a camera waited for its turn at the object detector, given up or not.", Buckets: buckets,
@@ -75,9 +80,12 @@ func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Sha
 		busy: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sharpeyes_detector_busy_total", Help: "Pictures that got no turn at the object detector in time.",
 		}, []string{"camera"}),
+		cropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sharpeyes_detector_crops_total", Help: "Closer looks of the object detector at parts of pictures, beside those at whole pictures.",
+		}),
 	}
 	if reg != nil {
-		reg.MustRegister(s.latency, s.wait, s.busy)
+		reg.MustRegister(s.latency, s.wait, s.busy, s.cropped)
 	}
 	return s
 }
@@ -86,15 +94,17 @@ func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Sha
 // at img. It returns ErrBusy when no turn came, ctx.Err() when ctx ended first,
 // or what the detector says. img must stay as it is until Detect returns.
 func (s *Shared) Detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64) ([]Detection, error) {
-	found, _, err := s.detect(ctx, cam, img, minScore)
+	found, _, err := s.detect(ctx, cam, img, minScore, nil)
 	return found, err
 }
 
 // Forget removes the series of a camera that is no longer configured.
 func (s *Shared) Forget(camera ingest.CameraID) { s.busy.DeleteLabelValues(string(camera)) }
 
-// detect also says how much CPU time this thread spent on the picture.
-func (s *Shared) detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64) ([]Detection, time.Duration, error) {
+// detect also looks closer at parts of the picture around the regions, and says how
+// much CPU time this thread spent. The whole picture is always looked at: people
+// who stand still outside of all regions have to be pixelated too.
+func (s *Shared) detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64, regions []Box) ([]Detection, time.Duration, error) {
 	asked := time.Now()
 	err := s.acquire(ctx, cam)
 	s.wait.Observe(time.Since(asked).Seconds())
@@ -107,14 +117,24 @@ func (s *Shared) detect(ctx context.Context, cam ingest.CameraID, img *image.YCb
 	defer s.release()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	began, cpu := time.Now(), threadCPU()
-	found, err := s.detector.Detect(img, minScore)
+	cpu := threadCPU()
+	found, err := s.once(img, minScore)
+	if err == nil {
+		found, err = s.closer(img, minScore, regions, found)
+	}
 	cpu = threadCPU() - cpu
-	s.latency.Observe(time.Since(began).Seconds())
 	if err != nil {
 		return nil, cpu, fmt.Errorf("camera %s: detect: %w", cam, err)
 	}
 	return found, cpu, nil
+}
+
+// once runs the detector on one picture or part of one.
+func (s *Shared) once(img *image.YCbCr, minScore float64) ([]Detection, error) {
+	began := time.Now()
+	found, err := s.detector.Detect(img, minScore)
+	s.latency.Observe(time.Since(began).Seconds())
+	return found, err
 }
 
 // acquire waits for the turn and then for the budget. The one whose turn it is
@@ -167,8 +187,8 @@ func (s *Shared) queue(cam ingest.CameraID) (*turn, error) {
 	}
 	s.asking[cam] = true
 	t := &turn{ready: make(chan struct{})}
-	if !s.taken {
-		s.taken = true
+	if s.free > 0 {
+		s.free--
 		close(t.ready)
 		return t, nil
 	}
@@ -202,7 +222,7 @@ func (s *Shared) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line) == 0 {
-		s.taken = false
+		s.free++
 		return
 	}
 	next := s.line[0]

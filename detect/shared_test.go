@@ -206,3 +206,36 @@ func TestSharedUnderLoad(t *testing.T) {
 		require.NoError(t, err, "the turn is not lost")
 	})
 }
+
+// With three workers three cameras are served at once, and no fourth.
+func TestSharedWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		inside, most := 0, 0
+		d := detectorFunc(func(*image.YCbCr, float64) ([]Detection, error) {
+			mu.Lock()
+			inside++
+			most = max(most, inside)
+			mu.Unlock()
+			time.Sleep(100 * time.Millisecond) // of the synctest bubble
+			mu.Lock()
+			inside--
+			mu.Unlock()
+			return nil, nil
+		})
+		s := NewShared(d, configs.Detector{MaxPerSecond: 1000, MaxWait: seconds(10), Workers: 3}, nil)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i := range 9 {
+			wg.Go(func() {
+				_, err := s.Detect(t.Context(), ingest.CameraID(fmt.Sprint(i)), nil, 0.1)
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 3, most)
+		require.Equal(t, 300*time.Millisecond, time.Since(began))
+	})
+}

@@ -29,6 +29,7 @@ type benchReport struct {
 	Pipeline []pipelineBench `json:"pipeline,omitempty"`
 	Latency  *latencyBench   `json:"latency,omitempty"`
 	Memory   *memoryBench    `json:"memory,omitempty"`
+	Detect   []detectBench   `json:"detect,omitempty"`
 }
 
 // benchFlags are the flags of `bench`.
@@ -42,10 +43,10 @@ type benchFlags struct {
 func newBench() *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
-		Use:       "bench [pipeline] [latency] [memory]",
-		Short:     "在本机测量：每路 CPU、告警时延、内存 / measure this machine: CPU per camera, alert latency, memory",
-		Long:      "Makes clips of real footage with ffmpeg, runs them through the real pipeline and prints a table, with ffmpeg's own decoding of the same clips as the yardstick of the same run. Without names, all parts run (about eight minutes). Needs ffmpeg; the footage is OpenCV's pedestrian clip (Debian: opencv-doc).",
-		ValidArgs: []string{"pipeline", "latency", "memory"},
+		Use:       "bench [pipeline] [latency] [memory] [detect]",
+		Short:     "在本机测量：每路 CPU、告警时延、内存、检测耗时 / measure this machine: CPU per camera, alert latency, memory, detector",
+		Long:      "Makes clips of real footage with ffmpeg, runs them through the real pipeline and prints a table, with ffmpeg's own decoding of the same clips as the yardstick of the same run. Without names, all parts run (about ten minutes). Needs ffmpeg; the footage is OpenCV's pedestrian clip (Debian: opencv-doc).",
+		ValidArgs: []string{"pipeline", "latency", "memory", "detect"},
 		Args:      cobra.OnlyValidArgs,
 		RunE:      func(cmd *cobra.Command, args []string) error { return bench(cmd, args, f) },
 	}
@@ -60,7 +61,7 @@ func newBench() *cobra.Command {
 
 func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
 	if len(parts) == 0 {
-		parts = []string{"pipeline", "latency", "memory"}
+		parts = []string{"pipeline", "latency", "memory", "detect"}
 	}
 	dir, err := os.MkdirTemp("", "sharpeyes-bench-")
 	if err != nil {
@@ -77,6 +78,8 @@ func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
 			r.Latency, err = b.latency(cmd.Context())
 		case "memory":
 			r.Memory, err = b.memory(cmd.Context())
+		case "detect":
+			r.Detect, err = b.detect(cmd.Context())
 		}
 		if err != nil {
 			return fmt.Errorf("bench %s: %w", part, err)
@@ -175,4 +178,5 @@ func (r *benchReport) print(w io.Writer) {
 		fmt.Fprintf(w, "\nResident memory: %.0f MiB without cameras; %.1f MiB for each idle camera (%s, still scene), %.1f MiB for each analysed one (%s, people walking), %d cameras each.\n",
 			m.Base, m.Idle, m.Stream, m.Analysed, m.Stream, m.Cameras)
 	}
+	printDetect(w, r.Detect)
 }

@@ -52,6 +52,7 @@ type workerResult struct {
 	Stages  map[string]float64 `json:"stages,omitempty"`
 	Looks   int                `json:"looks,omitempty"`
 	Dropped uint64             `json:"dropped,omitempty"`
+	Times   []float64          `json:"times,omitempty"` // seconds of each look
 }
 
 func (b *benchRun) pipeline(ctx context.Context) ([]pipelineBench, error) {
@@ -145,7 +146,7 @@ func newBenchWorker() *cobra.Command {
 		Short: "one measurement in a process of its own",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kinds := map[string]func(context.Context, []string) (workerResult, error){
-				"analyse": workAnalyse, "detect": workDetect, "receive": workReceive,
+				"analyse": workAnalyse, "detect": workDetect, "detect-time": workDetectTime, "receive": workReceive,
 			}
 			work, ok := kinds[args[0]]
 			if !ok {
@@ -293,7 +294,7 @@ func (l *looker) Write(au ingest.AccessUnit) {
 
 // workDetect measures the object detector on pictures of a file.
 func workDetect(ctx context.Context, args []string) (workerResult, error) {
-	d, err := newDetector(configs.Detector{Threads: 1})
+	d, err := newDetector(ctx, configs.Detector{Threads: 1})
 	if err != nil {
 		return workerResult{}, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
+	"github.com/sharpeyes/sharpeyes/detect/onnx"
 	"github.com/sharpeyes/sharpeyes/detect/opencv"
 )
 
@@ -59,7 +61,8 @@ func doctorChecks(path string) []check {
 	checks := []check{
 		{"libavcodec", func(context.Context) (string, error) { return ffmpeg.Version(), nil }},
 		{"opencv", func(context.Context) (string, error) { return opencv.Version(), nil }},
-		{"model", checkModel},
+		{"onnxruntime", checkONNXRuntime},
+		{"model", func(ctx context.Context) (string, error) { return checkModel(ctx, path) }},
 		{"redis-server", checkRedis},
 	}
 	if path == "" {
@@ -81,16 +84,50 @@ func doctorChecks(path string) []check {
 		}})
 }
 
-// checkModel loads the built-in model, which also compares its output with the
-// stored reference.
-func checkModel(context.Context) (string, error) {
+// checkONNXRuntime says where the library is; that there is none is no fault.
+func checkONNXRuntime(context.Context) (string, error) {
+	path, err := onnx.Find("")
+	switch {
+	case errors.Is(err, onnx.ErrNotFound):
+		return "not installed, OpenCV computes the models three times as slowly; to install it: deployments/onnxruntime.sh", nil
+	case err != nil:
+		return "", err
+	case onnx.Pinned(path):
+		return path + ", as tested", nil
+	}
+	return path + ", another one than was tested", nil
+}
+
+// checkModel loads the model and the runtime of the configuration, or the default
+// ones, which also compares the output of a built-in model with the stored
+// reference.
+func checkModel(ctx context.Context, path string) (string, error) {
+	cfg := configs.Detector{Runtime: configs.RuntimeAuto, Threads: 1}
+	if path != "" {
+		all, _, err := loadConfig(path)
+		if err != nil {
+			return "", errors.New("not known while the configuration has problems")
+		}
+		if all.Edge == nil {
+			return "none: there is no edge in the configuration", nil
+		}
+		cfg = all.Edge.Detector
+	}
 	start := time.Now()
-	d, err := newDetector(configs.Detector{Threads: 1})
+	d, err := newDetector(ctx, cfg)
 	if err != nil {
 		return "", err
 	}
 	d.Close()
-	return fmt.Sprintf("loaded, output as stored (%d ms)", time.Since(start).Milliseconds()), nil
+	note := ""
+	if d.passed != nil && !errors.Is(d.passed, onnx.ErrNotFound) {
+		note = fmt.Sprintf("; not by ONNX Runtime: %v", d.passed)
+	}
+	name := cfg.Model
+	if name == "" {
+		name = configs.ModelBuiltIn
+	}
+	return fmt.Sprintf("%s, computed by %s, numbers as they should be (%d ms)%s", name, d.runtime, time.Since(start).Milliseconds(), note), nil
 }
 
 func checkRedis(ctx context.Context) (string, error) {

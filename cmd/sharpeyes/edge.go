@@ -22,7 +22,7 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect"
 	"github.com/sharpeyes/sharpeyes/detect/alert"
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
-	"github.com/sharpeyes/sharpeyes/detect/opencv"
+	"github.com/sharpeyes/sharpeyes/detect/onnx"
 	"github.com/sharpeyes/sharpeyes/ingest"
 	"github.com/sharpeyes/sharpeyes/ingest/replay"
 	"github.com/sharpeyes/sharpeyes/ingest/rtsp"
@@ -131,7 +131,7 @@ func (p *post) do(f func(*alert.Engine) []alert.Alert) []alert.Alert {
 
 // startEdge brings up outbox, detector and fleet, and lets g wait for them.
 func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
-	e, err := p.newEdge()
+	e, err := p.newEdge(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
-func (p *process) newEdge() (*edge, error) {
+func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	zone, err := time.LoadLocation(p.cfg.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
@@ -167,10 +167,18 @@ func (p *process) newEdge() (*edge, error) {
 		return nil, err
 	}
 	p.closers = append(p.closers, e.outbox)
-	detector, err := newDetector(p.cfg.Edge.Detector)
+	detector, err := newDetector(ctx, p.cfg.Edge.Detector)
 	if err != nil {
 		return nil, err
 	}
+	if detector.passed != nil {
+		level := slog.LevelWarn
+		if errors.Is(detector.passed, onnx.ErrNotFound) {
+			level = slog.LevelInfo
+		}
+		p.log.Log(ctx, level, "ONNX Runtime is not used, OpenCV does its work", "reason", detector.passed)
+	}
+	p.log.Info("object detector", "runtime", detector.runtime, "workers", detector.Workers())
 	p.closers = append(p.closers, closer(detector.Close))
 	e.shared = detect.NewShared(detector, p.cfg.Edge.Detector, p.registry)
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{
@@ -186,20 +194,6 @@ func openSource(c configs.Camera, log *slog.Logger) (ingest.Source, error) {
 		return replay.Open(ingest.CameraID(c.ID), c.URL)
 	}
 	return rtsp.New(c, log)
-}
-
-// newDetector loads the built-in model or the configured file. A model that
-// OpenCV cannot run is an error here, not the end of the process.
-func newDetector(cfg configs.Detector) (*opencv.Detector, error) {
-	model, err := readModel(cfg.Model)
-	if err != nil {
-		return nil, err
-	}
-	d, err := opencv.NewDetector(model, cfg.Threads)
-	if err != nil {
-		return nil, fmt.Errorf("edge.detector: %w", err)
-	}
-	return d, nil
 }
 
 // run keeps the fleet on the configured cameras until ctx is done.

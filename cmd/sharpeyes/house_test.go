@@ -20,29 +20,34 @@ const module = "github.com/sharpeyes/sharpeyes"
 // rooms is the import table: which room may import which of ours. Imports run
 // against the flow of the data, so the first stage knows nobody.
 var rooms = map[string][]string{
-	"cmd/sharpeyes": {"configs", "ingest", "ingest/rtsp", "ingest/replay", "detect", "detect/ffmpeg", "detect/opencv", "detect/alert", "api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit", "api/server", "api/web"},
+	"cmd/sharpeyes": {"configs", "ingest", "ingest/rtsp", "ingest/replay", "detect", "detect/ffmpeg", "detect/model", "detect/onnx", "detect/opencv", "detect/alert", "api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit", "api/server", "api/web"},
 	"configs":       {},
 	"ingest":        {"configs"},
 	"ingest/rtsp":   {"configs", "ingest"},
 	"ingest/replay": {"ingest"},
 	"detect":        {"configs", "ingest"},
 	"detect/ffmpeg": {"detect", "ingest"},
-	"detect/opencv": {"configs", "detect"},
+	"detect/model":  {"detect"},
+	"detect/onnx":   {"detect", "detect/model"},
+	"detect/opencv": {"detect", "detect/model"},
 	"detect/alert":  {"configs", "detect", "ingest"},
-	"api":           {"detect/alert", "ingest"},
-	"api/stream":    {"api"},
-	"api/store":     {"api"},
-	"api/grid":      {"api", "api/store"},
-	"api/coverage":  {"api", "api/store"},
-	"api/audit":     {"api/store"},
-	"api/server":    {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
-	"api/web":       {},
+	// Small model files for tests.
+	"detect/model/modeltest": {},
+	"api":                    {"detect/alert", "ingest"},
+	"api/stream":             {"api"},
+	"api/store":              {"api"},
+	"api/grid":               {"api", "api/store"},
+	"api/coverage":           {"api", "api/store"},
+	"api/audit":              {"api/store"},
+	"api/server":             {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
+	"api/web":                {},
 }
 
 // foreign says in which rooms a library may be imported. Tests may import them
 // anywhere: they stand in for the far end.
 var foreign = map[string][]string{
 	"gocv.io/x/gocv":                  {"detect/opencv"},
+	"github.com/yalue/onnxruntime_go": {"detect/onnx"},
 	"github.com/gin-gonic/gin":        {"api/server"},
 	"github.com/redis/go-redis":       {"api/stream", "cmd/sharpeyes"},
 	"github.com/bluenviron/gortsplib": {"ingest/rtsp"},

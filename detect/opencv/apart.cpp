@@ -58,7 +58,7 @@ void limit(int what, rlim_t value) {
 }
 
 void failed(se_trial *out, const char *what) {
-	out->dims = -1;
+	out->outputs = -1;
 	std::snprintf(out->error, sizeof out->error, "%s", what);
 }
 
@@ -75,7 +75,7 @@ void collect(pid_t pid, int from, int seconds, se_trial *out) {
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
 	}
 	if (got == sizeof *out) return;
-	out->dims = -1;
+	out->outputs = -1;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
 		std::snprintf(out->error, sizeof out->error, "it does not end within %d s", seconds);
 	else if (WIFSIGNALED(status))

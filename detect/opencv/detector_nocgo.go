@@ -3,30 +3,23 @@
 package opencv
 
 import (
-	"image"
-
 	"github.com/sharpeyes/sharpeyes/detect"
+	"github.com/sharpeyes/sharpeyes/detect/model"
 )
 
-// Detector finds objects; this program was built without cgo, so there is none.
-type Detector struct{}
+// Engine computes a model; this program was built without cgo, so there is none.
+type Engine struct{}
 
-var _ detect.Detector = (*Detector)(nil)
+var _ model.Engine = (*Engine)(nil)
 
-// NewDetector returns detect.ErrNoCgo: this program was built without cgo.
-func NewDetector([]byte, int) (*Detector, error) { return nil, detect.ErrNoCgo }
+// Open returns detect.ErrNoCgo: this program was built without cgo.
+func Open(*model.Model, int) (*Engine, error) { return nil, detect.ErrNoCgo }
 
-// Detect returns detect.ErrNoCgo: this program was built without cgo.
-func (d *Detector) Detect(*image.YCbCr, float64) ([]detect.Detection, error) {
-	return nil, detect.ErrNoCgo
-}
+// Run returns detect.ErrNoCgo: this program was built without cgo.
+func (e *Engine) Run([]float32) ([]model.Output, error) { return nil, detect.ErrNoCgo }
 
 // Close does nothing: this program was built without cgo.
-func (d *Detector) Close() {}
-
-// DefaultModel returns detect.ErrNoCgo: a program built without cgo does not
-// carry the model.
-func DefaultModel() ([]byte, error) { return nil, detect.ErrNoCgo }
+func (e *Engine) Close() {}
 
 // Version returns "none": this program was built without cgo.
 func Version() string { return "none" }

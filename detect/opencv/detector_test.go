@@ -5,7 +5,6 @@ package opencv
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"image/jpeg"
 	"os"
 	"path/filepath"
@@ -15,16 +14,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/detect"
+	"github.com/sharpeyes/sharpeyes/detect/model"
+	"github.com/sharpeyes/sharpeyes/detect/model/modeltest"
 )
 
 // builtIn loads the built-in model once for all tests.
-var builtIn = sync.OnceValues(func() (*Detector, error) {
-	m, err := DefaultModel()
+var builtIn = sync.OnceValues(func() (*model.Detector, error) { return named("builtin") })
+
+// light loads the light model once.
+var light = sync.OnceValues(func() (*model.Detector, error) { return named("light") })
+
+func named(name string) (*model.Detector, error) {
+	m, err := model.BuiltIn(name)
 	if err != nil {
 		return nil, err
 	}
-	return NewDetector(m, 1)
-})
+	return model.NewDetector(m, 1, opener(1))
+}
 
 func picture(t testing.TB, name string) *image.YCbCr {
 	t.Helper()
@@ -145,7 +151,7 @@ func TestDetectRefuses(t *testing.T) {
 	d, err := builtIn()
 	require.NoError(t, err)
 	_, err = d.Detect(nil, 0.5)
-	require.ErrorIs(t, err, errNoPicture)
+	require.ErrorContains(t, err, "no picture")
 	_, err = d.Detect(image.NewYCbCr(image.Rect(0, 0, 8, 8), image.YCbCrSubsampleRatio420), 0.5)
 	require.ErrorContains(t, err, "8x8")
 }
@@ -176,7 +182,7 @@ func TestDetectConcurrently(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	d, err := NewDetector(tinyModel(), 0)
+	d, err := load(modeltest.NanoDet(), 0)
 	require.NoError(t, err)
 	img := picture(t, "vtest_20.jpg")
 	_, err = d.Detect(img, 0.5)
@@ -197,7 +203,7 @@ func TestMemory(t *testing.T) {
 	d, err := builtIn()
 	require.NoError(t, err)
 	img := picture(t, "vtest_600.jpg")
-	tiny := tinyModel()
+	tiny := modeltest.NanoDet()
 	work := func(n int) {
 		for i := range n {
 			_, err := d.Detect(img, 0.5)
@@ -205,7 +211,7 @@ func TestMemory(t *testing.T) {
 			if i%4 != 0 {
 				continue
 			}
-			e, err := NewDetector(tiny, 1)
+			e, err := load(tiny, 1)
 			require.NoError(t, err)
 			e.Close()
 		}
@@ -242,45 +248,45 @@ func BenchmarkDetect(b *testing.B) {
 	}
 }
 
-// BenchmarkFill is the scaling alone, from 1080p.
-func BenchmarkFill(b *testing.B) {
-	d, err := builtIn()
-	require.NoError(b, err)
-	img := image.NewYCbCr(image.Rect(0, 0, 1920, 1080), image.YCbCrSubsampleRatio420)
-	y, c, err := planes(img)
-	require.NoError(b, err)
-	for b.Loop() {
-		if err := d.fill(img, y, c, letterbox(1920, 1080, d.size)); err != nil {
-			b.Fatal(err)
+// The light model finds the same people, less surely, and the two vehicles.
+func TestDetectLight(t *testing.T) {
+	d, err := light()
+	require.NoError(t, err)
+	met := 0
+	for name, places := range people {
+		found, err := d.Detect(picture(t, name), 0.3)
+		require.NoError(t, err)
+		vehicles := 0
+		for _, f := range found {
+			if f.Class.Group() == detect.GroupVehicle && f.Box.X > 0.8 && f.Score > 0.4 {
+				vehicles++
+			}
+		}
+		require.Equal(t, 2, vehicles, "%s: %v", name, found)
+		for _, p := range places {
+			want := detect.Box{X: p[0] / 768, Y: p[1] / 576, W: (p[2] - p[0]) / 768, H: (p[3] - p[1]) / 576}
+			for _, f := range found {
+				if f.Class == detect.Person && f.Score > 0.4 && f.Box.IoU(want) > 0.6 {
+					met++
+					break
+				}
+			}
 		}
 	}
+	require.GreaterOrEqual(t, met, 19, "of the 20 people")
 }
 
-// What the model sees of a picture of one colour: blue, green and red in this
-// order, each less its mean and by its deviation, and black around the picture.
-func TestFill(t *testing.T) {
-	d, err := builtIn()
+// A user's model with the head of YOLOX goes through the same gates.
+func TestOwnYOLOX(t *testing.T) {
+	m, err := model.New(model.Options{Data: modeltest.YOLOX(2), Head: "yolox", Labels: []string{"van=truck", "person"}})
 	require.NoError(t, err)
-	img := image.NewYCbCr(image.Rect(0, 0, 1280, 720), image.YCbCrSubsampleRatio420)
-	y, cb, cr := color.RGBToYCbCr(200, 90, 20)
-	for i := range img.Y {
-		img.Y[i] = y
-	}
-	for i := range img.Cb {
-		img.Cb[i], img.Cr[i] = cb, cr
-	}
-	yp, cp, err := planes(img)
+	d, err := model.NewDetector(m, 2, opener(1))
 	require.NoError(t, err)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	require.NoError(t, d.fill(img, yp, cp, letterbox(1280, 720, 416)))
-	for i, want := range []struct{ value, mean, deviation float64 }{
-		{20, 103.53, 57.375}, {90, 116.28, 57.12}, {200, 123.675, 58.395},
-	} {
-		channel := d.input[i*416*416:]
-		require.InDelta(t, (want.value-want.mean)/want.deviation, channel[208*416+200], 0.04, "channel %d", i)
-		for _, border := range []int{0, 90*416 + 200, 330*416 + 200, 416*416 - 1} {
-			require.InDelta(t, -want.mean/want.deviation, channel[border], 1e-5, "border of channel %d at %d", i, border)
-		}
-	}
+	defer d.Close()
+	_, err = d.Detect(picture(t, "vtest_20.jpg"), 0.5)
+	require.NoError(t, err)
+	m, err = model.New(model.Options{Data: modeltest.YOLOX(3), Head: "yolox"})
+	require.NoError(t, err)
+	_, err = model.NewDetector(m, 1, opener(1))
+	require.ErrorContains(t, err, "not YOLOX's head for 80 classes")
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/detect"
+	"github.com/sharpeyes/sharpeyes/detect/model"
 )
 
 func TestWithoutCgo(t *testing.T) {
-	_, err := NewDetector(nil, 1)
+	_, err := Open(nil, 1)
 	require.ErrorIs(t, err, detect.ErrNoCgo)
-	_, err = DefaultModel()
+	_, err = model.BuiltIn("")
 	require.ErrorIs(t, err, detect.ErrNoCgo)
-	var d Detector
-	_, err = d.Detect(nil, 0)
+	var e Engine
+	_, err = e.Run(nil)
 	require.ErrorIs(t, err, detect.ErrNoCgo)
-	d.Close()
+	e.Close()
 	require.Equal(t, "none", Version())
 }

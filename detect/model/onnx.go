@@ -1,4 +1,4 @@
-package opencv
+package model
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 )
 
 // OpenCV 4.6's importer trusts a model file: a tensor that is shorter than its
-// shape is read past its end, a stride of 0 divides by zero, and some operators
-// are imported wrongly without a word. None of that is an exception that could
-// be caught, so what can be seen in the bytes is checked here first. The format
+// shape is read past its end, a stride of 0 divides by zero. None of that is an
+// exception that could be caught, so what can be seen in the bytes is checked here
+// first, whichever engine is to read them. The format
 // is protobuf (onnx.proto of ONNX 1.12); fields are named in the comments.
 
 const (
@@ -23,12 +23,14 @@ const (
 	maxInput  = 1280
 )
 
-// onnxModel is what is needed of a model file before OpenCV may read it.
-type onnxModel struct {
+// graph is what is needed of a model file before an engine may read it.
+type graph struct {
 	opset    uint64
 	constant map[string]bool // names of initializers
+	types    map[uint64]bool // data types of initializers and attributes
 	inputs   []onnxInput
-	nodes    []onnxNode
+	outputs  []string
+	nodes    []Operator
 }
 
 type onnxInput struct {
@@ -37,68 +39,64 @@ type onnxInput struct {
 	float bool
 }
 
-type onnxNode struct {
-	op     string
-	inputs int // named ones; an empty name is an absent optional input
+// Operator is one node of a model's graph.
+type Operator struct {
+	Name   string // op_type
+	Inputs int    // named ones; an empty name is an absent optional input
 }
 
-// inspect checks a model file and returns the side of its square input in
-// pixels.
-func inspect(model []byte) (size int, err error) {
+// inspect checks a model file and returns its graph.
+func inspect(model []byte) (graph, error) {
+	m := graph{constant: map[string]bool{}, types: map[uint64]bool{}}
 	if len(model) == 0 {
-		return 0, modelError("the file is empty")
+		return m, Error("the file is empty")
 	}
 	if slices.Equal(model[:min(2, len(model))], []byte{0x1f, 0x8b}) {
-		return 0, modelError("the file is compressed: unpack it with gunzip")
+		return m, Error("the file is compressed: unpack it with gunzip")
 	}
-	m := onnxModel{constant: map[string]bool{}}
 	if err := m.readModel(model); err != nil {
-		return 0, modelError("not an ONNX file, or a damaged one: %w", err)
+		return m, Error("not an ONNX file, or a damaged one: %w", err)
 	}
-	if err := m.checkOperators(); err != nil {
-		return 0, modelError("%w", err)
+	if len(m.nodes) == 0 {
+		return m, Error("it has no operators")
 	}
-	size, err = m.inputSize()
-	if err != nil {
-		return 0, modelError("%w", err)
-	}
-	return size, nil
+	return m, nil
 }
 
-// inputSize finds the one input that is not a constant: 1 x 3 x size x size.
-func (m *onnxModel) inputSize() (int, error) {
+// pictures returns the inputs that are not constants.
+func (m *graph) pictures() []onnxInput {
 	var real []onnxInput
 	for _, in := range m.inputs {
 		if !m.constant[in.name] {
 			real = append(real, in)
 		}
 	}
+	return real
+}
+
+// inputSize finds the one input that is not a constant, 1 x 3 x size x size, and
+// returns its size: the file's, or want where the file leaves it free.
+func (m *graph) inputSize(want int) (int, error) {
+	real := m.pictures()
 	if len(real) != 1 {
 		return 0, fmt.Errorf("it has %d inputs and not one picture", len(real))
 	}
-	d := real[0].dims
-	ok := len(d) == 4 && d[0] == 1 && d[1] == 3 && d[2] == d[3] && d[2] >= minInput && d[2] <= maxInput && d[2]%32 == 0
-	if !ok || !real[0].float {
-		return 0, fmt.Errorf("its input has the shape %v and not float32 [1 3 N N] with N a multiple of 32 in %d..%d", d, minInput, maxInput)
-	}
-	return int(d[2]), nil
-}
-
-// checkOperators refuses operators that OpenCV 4.6 imports wrongly or not at
-// all, measured against ONNX Runtime.
-func (m *onnxModel) checkOperators() error {
-	if len(m.nodes) == 0 {
-		return fmt.Errorf("it has no operators")
-	}
-	for _, n := range m.nodes {
-		switch {
-		case n.op == "Split" && (n.inputs > 1 || m.opset >= 13):
-			return fmt.Errorf("operator Split of opset 13 comes out with wrong sizes in OpenCV 4.6: export the model with Slice")
-		case n.op == "Clip" && n.inputs > 1:
-			return fmt.Errorf("operator Clip with bounds as inputs is not read by OpenCV 4.6: export the model with opset 10")
+	d := slices.Clone(real[0].dims)
+	if len(d) == 4 && want > 0 {
+		for _, at := range []int{2, 3} {
+			if d[at] == 0 {
+				d[at] = int64(want)
+			}
 		}
 	}
-	return nil
+	ok := len(d) == 4 && d[0] <= 1 && d[1] == 3 && d[2] == d[3] && d[2] >= minInput && d[2] <= maxInput
+	if !ok || !real[0].float {
+		return 0, fmt.Errorf("its input has the shape %v and not float32 [1 3 N N] with N in %d..%d; a free size (0) needs detector.input_size", d, minInput, maxInput)
+	}
+	if want > 0 && d[2] != int64(want) {
+		return 0, fmt.Errorf("its input is %d pixels wide and detector.input_size is %d: leave that out", d[2], want)
+	}
+	return int(d[2]), nil
 }
 
 // field is one protobuf field: bytes of a length-delimited one, else its value.
@@ -138,7 +136,7 @@ func eachField(b []byte, f func(field) error) error {
 }
 
 // readModel reads ModelProto.
-func (m *onnxModel) readModel(b []byte) error {
+func (m *graph) readModel(b []byte) error {
 	graphs := 0
 	err := eachField(b, func(f field) error {
 		switch {
@@ -157,7 +155,7 @@ func (m *onnxModel) readModel(b []byte) error {
 }
 
 // readOpset reads OperatorSetIdProto of the default domain.
-func (m *onnxModel) readOpset(b []byte) error {
+func (m *graph) readOpset(b []byte) error {
 	domain, version := "", uint64(0)
 	err := eachField(b, func(f field) error {
 		switch f.num {
@@ -175,7 +173,7 @@ func (m *onnxModel) readOpset(b []byte) error {
 }
 
 // readGraph reads GraphProto.
-func (m *onnxModel) readGraph(b []byte) error {
+func (m *graph) readGraph(b []byte) error {
 	return eachField(b, func(f field) error {
 		if f.typ != protowire.BytesType {
 			return nil
@@ -184,11 +182,16 @@ func (m *onnxModel) readGraph(b []byte) error {
 		case 1: // node
 			return m.readNode(f.bytes)
 		case 5: // initializer
-			name, err := checkTensor(f.bytes)
-			m.constant[name] = true
+			t, err := checkTensor(f.bytes)
+			m.constant[t.name], m.types[t.typ] = true, true
 			return err
 		case 11: // input
 			return m.readInput(f.bytes)
+		case 12: // output
+			var out onnxInput
+			err := out.read(f.bytes)
+			m.outputs = append(m.outputs, out.name)
+			return err
 		case 15: // sparse_initializer
 			return fmt.Errorf("sparse tensors are not supported")
 		}
@@ -197,33 +200,39 @@ func (m *onnxModel) readGraph(b []byte) error {
 }
 
 // readNode reads NodeProto.
-func (m *onnxModel) readNode(b []byte) error {
-	var n onnxNode
+func (m *graph) readNode(b []byte) error {
+	var n Operator
 	outputs := 0
 	err := eachField(b, func(f field) error {
 		switch {
 		case f.num == 1 && len(f.bytes) > 0: // input
-			n.inputs++
+			n.Inputs++
 		case f.num == 2: // output
 			outputs++
 		case f.num == 4: // op_type
-			n.op = string(f.bytes)
+			n.Name = string(f.bytes)
 		case f.num == 5 && f.typ == protowire.BytesType: // attribute
-			return checkAttribute(f.bytes)
+			return m.checkAttribute(f.bytes)
 		}
 		return nil
 	})
-	if err == nil && (n.op == "" || outputs == 0) {
+	if err == nil && (n.Name == "" || outputs == 0) {
 		return fmt.Errorf("a node without operator or output")
 	}
 	m.nodes = append(m.nodes, n)
 	return err
 }
 
-// readInput reads ValueInfoProto.
-func (m *onnxModel) readInput(b []byte) error {
+func (m *graph) readInput(b []byte) error {
 	var in onnxInput
-	err := eachField(b, func(f field) error {
+	err := in.read(b)
+	m.inputs = append(m.inputs, in)
+	return err
+}
+
+// read reads ValueInfoProto.
+func (in *onnxInput) read(b []byte) error {
+	return eachField(b, func(f field) error {
 		switch {
 		case f.num == 1:
 			in.name = string(f.bytes)
@@ -232,8 +241,6 @@ func (m *onnxModel) readInput(b []byte) error {
 		}
 		return nil
 	})
-	m.inputs = append(m.inputs, in)
-	return err
 }
 
 // readType walks TypeProto.tensor_type(1) → shape(2) → dim(1) → dim_value(1);

@@ -1,14 +1,26 @@
-package opencv
+package model
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/detect"
 )
+
+const (
+	cocoClasses = 80
+	rowLength   = cocoClasses + 4*distances
+)
+
+// decodeNano reads a head's output for COCO as Detector.Detect does.
+func decodeNano(out []float32, p placement, minScore float64) []detect.Detection {
+	if !(minScore >= lowestScore) {
+		minScore = lowestScore
+	}
+	return detect.Suppress(nanodet{cocoLabels()}.decode([]Output{{Data: out}}, p, minScore), nmsIoU)
+}
 
 // set writes one row of a head's output: a score for a COCO class and the four
 // distances in strides, each as a sharp peak.
@@ -21,7 +33,7 @@ func set(out []float32, row, class int, score float32, distance [4]int) {
 }
 
 // square is the placement of a picture that fills the model's input of 64 x 64.
-func square() placement { return letterbox(640, 640, 64) }
+func square() placement { return place(640, 640, 64, centred) }
 
 // Rows of the 64 x 64 head: 8 x 8 cells of 8 pixels, 4 x 4 of 16, 2 x 2 of 32.
 const (
@@ -31,28 +43,9 @@ const (
 )
 
 func TestHeadRows(t *testing.T) {
-	require.Equal(t, 3549, headRows(416))
-	require.Equal(t, 84, headRows(64))
-	require.Equal(t, 2100, headRows(320))
-}
-
-// What the promise of the project rests on: no class but the compiled-in ones
-// leaves the head.
-func TestAllowedClasses(t *testing.T) {
-	coco := map[int]detect.Class{
-		0: "person", 1: "bicycle", 2: "car", 3: "motorcycle", 5: "bus", 6: "train", 7: "truck", 8: "boat",
-		15: "cat", 16: "dog", 17: "horse", 18: "sheep", 19: "cow",
-	}
-	var got []detect.Class
-	for i := range cocoClasses {
-		c, ok := allowed(i)
-		require.Equal(t, coco[i], c, "COCO index %d", i)
-		require.Equal(t, ok, c != "")
-		if ok {
-			got = append(got, c)
-		}
-	}
-	require.ElementsMatch(t, detect.Classes(), got)
+	require.Equal(t, 3549, gridRows(416))
+	require.Equal(t, 84, gridRows(64))
+	require.Equal(t, 2100, gridRows(320))
 }
 
 func TestDecodeHeadPlaces(t *testing.T) {
@@ -67,9 +60,9 @@ func TestDecodeHeadPlaces(t *testing.T) {
 		{"coarse grid, last cell", rowCoarse + 3, [4]int{1, 1, 0, 0}, detect.Box{X: 16. / 64, Y: 16. / 64, W: 32. / 64, H: 32. / 64}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out := make([]float32, headRows(64)*rowLength)
+			out := make([]float32, gridRows(64)*rowLength)
 			set(out, c.row, 0, 0.75, c.distance)
-			found := decodeHead(out, square(), 0.5)
+			found := decodeNano(out, square(), 0.5)
 			require.Len(t, found, 1)
 			require.Equal(t, detect.Person, found[0].Class)
 			require.InDelta(t, 0.75, found[0].Score, 1e-6)
@@ -82,71 +75,47 @@ func TestDecodeHeadPlaces(t *testing.T) {
 }
 
 func TestDecodeHeadScores(t *testing.T) {
-	out := make([]float32, headRows(64)*rowLength)
+	out := make([]float32, gridRows(64)*rowLength)
 	set(out, 9, 0, 0.6, [4]int{1, 1, 1, 1})
 	set(out, 54, 33, 0.9, [4]int{1, 1, 1, 1}) // kite
 	out[54*rowLength] = 0.55                  // a little of a person in it
-	require.Len(t, decodeHead(out, square(), 0.5), 1, "what is most of all a kite is dropped")
-	require.Empty(t, decodeHead(out, square(), 0.61))
-	require.Len(t, decodeHead(out, square(), math.NaN()), 1)
-	require.Len(t, decodeHead(out, square(), -1), 1)
+	require.Len(t, decodeNano(out, square(), 0.5), 1, "what is most of all a kite is dropped")
+	require.Empty(t, decodeNano(out, square(), 0.61))
+	require.Len(t, decodeNano(out, square(), math.NaN()), 1)
+	require.Len(t, decodeNano(out, square(), -1), 1)
 
 	nan := float32(math.NaN())
 	for i := range out {
 		out[i] = nan
 	}
-	require.Empty(t, decodeHead(out, square(), 0.5))
+	require.Empty(t, decodeNano(out, square(), 0.5))
 	set(out, 9, 0, 2, [4]int{1, 1, 1, 1})
-	require.Empty(t, decodeHead(out, square(), 0.5), "distances that are no numbers make no box")
+	require.Empty(t, decodeNano(out, square(), 0.5), "distances that are no numbers make no box")
 }
 
 func TestDecodeHeadNoise(t *testing.T) {
-	out := make([]float32, headRows(416)*rowLength)
-	for row := range headRows(416) {
+	out := make([]float32, gridRows(416)*rowLength)
+	for row := range gridRows(416) {
 		set(out, row, 0, 0.9, [4]int{1, 1, 1, 1})
 	}
-	require.LessOrEqual(t, len(decodeHead(out, letterbox(768, 576, 416), 0)), maxBoxes)
+	require.LessOrEqual(t, len(decodeNano(out, place(768, 576, 416, centred), 0)), 300)
 }
 
 // A picture of 16:9 leaves borders above and below; nothing may be found there,
 // and what is found keeps its place in the picture.
 func TestDecodeHeadBorder(t *testing.T) {
-	p := letterbox(1920, 1080, 64)
+	p := place(1920, 1080, 64, centred)
 	require.Equal(t, placement{size: 64, x: 0, y: 14, w: 64, h: 36}, p)
-	out := make([]float32, headRows(64)*rowLength)
+	out := make([]float32, gridRows(64)*rowLength)
 	set(out, 0, 0, 0.9, [4]int{1, 1, 1, 1})      // middle at 4,4: on the border
 	set(out, 7*8+3, 0, 0.9, [4]int{1, 1, 1, 1})  // below
 	set(out, 4*8+4, 0, 0.9, [4]int{1, 10, 1, 1}) // middle at 36,0
-	require.Empty(t, decodeHead(out, p, 0.5))
+	require.Empty(t, decodeNano(out, p, 0.5))
 	set(out, 3*8+4, 2, 0.9, [4]int{1, 1, 1, 2}) // 28..44 x 20..44
-	found := decodeHead(out, p, 0.5)
+	found := decodeNano(out, p, 0.5)
 	require.Len(t, found, 1)
 	require.InDelta(t, 6./36, found[0].Box.Y, 1e-6)
 	require.InDelta(t, 24./36, found[0].Box.H, 1e-6)
-}
-
-func TestSuppress(t *testing.T) {
-	box := detect.Box{X: 0.1, Y: 0.1, W: 0.2, H: 0.2}
-	near := detect.Box{X: 0.11, Y: 0.1, W: 0.2, H: 0.2}
-	beside := detect.Box{X: 0.2, Y: 0.1, W: 0.2, H: 0.2}
-	for _, c := range []struct {
-		name string
-		in   []detect.Detection
-		want []int
-	}{
-		{"none", nil, nil},
-		{"one vehicle named twice", []detect.Detection{{Class: detect.Car, Score: 0.5, Box: box}, {Class: detect.Truck, Score: 0.6, Box: near}}, []int{1}},
-		{"a rider and the bicycle", []detect.Detection{{Class: detect.Bicycle, Score: 0.5, Box: box}, {Class: detect.Person, Score: 0.6, Box: near}}, []int{1, 0}},
-		{"two people side by side", []detect.Detection{{Class: detect.Person, Score: 0.5, Box: box}, {Class: detect.Person, Score: 0.6, Box: beside}}, []int{1, 0}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var want []detect.Detection
-			for _, i := range c.want {
-				want = append(want, c.in[i])
-			}
-			require.Equal(t, want, suppress(slices.Clone(c.in)))
-		})
-	}
 }
 
 func TestExpectation(t *testing.T) {
@@ -167,6 +136,8 @@ func TestLetterbox(t *testing.T) {
 		{8192, 16, placement{416, 0, 207, 416, 1}},
 		{16, 8192, placement{416, 207, 0, 1, 416}},
 	} {
-		require.Equal(t, c.want, letterbox(c.w, c.h, 416), "%dx%d", c.w, c.h)
+		require.Equal(t, c.want, place(c.w, c.h, 416, centred), "%dx%d", c.w, c.h)
 	}
+	require.Equal(t, placement{416, 0, 0, 416, 234}, place(1920, 1080, 416, topLeft))
+	require.Equal(t, placement{300, 0, 0, 300, 300}, place(1920, 1080, 300, stretched))
 }

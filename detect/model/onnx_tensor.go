@@ -1,4 +1,4 @@
-package opencv
+package model
 
 import (
 	"fmt"
@@ -7,31 +7,48 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Data types of TensorProto that OpenCV 4.6 reads.
+// Data types of TensorProto.
 const (
 	onnxFloat32 = 1
 	onnxInt32   = 6
 	onnxInt64   = 7
 	onnxFloat16 = 10
+	onnxDouble  = 11
 )
+
+// widthOf returns the bytes of one value in raw_data, 0 for a type that no
+// detector needs, such as text.
+func widthOf(dataType uint64) int {
+	switch dataType {
+	case 2, 3, 9: // uint8, int8, bool
+		return 1
+	case 4, 5, onnxFloat16: // uint16, int16
+		return 2
+	case onnxFloat32, onnxInt32:
+		return 4
+	case onnxInt64, onnxDouble:
+		return 8
+	}
+	return 0
+}
 
 // tensor is what TensorProto says of its own size.
 type tensor struct {
 	name   string
 	dims   []int64
 	typ    uint64
-	raw    int            // bytes of raw_data, -1 without
-	listed map[uint64]int // values in the typed list of each data type
+	raw    int                      // bytes of raw_data, -1 without
+	listed map[protowire.Number]int // values in each typed list, by field
 }
 
-// checkTensor reads TensorProto, checks that it holds as many values as its
-// shape says, and returns its name.
-func checkTensor(b []byte) (string, error) {
-	t := tensor{raw: -1, listed: map[uint64]int{}}
+// checkTensor reads TensorProto and checks that it holds as many values as its
+// shape says.
+func checkTensor(b []byte) (*tensor, error) {
+	t := &tensor{raw: -1, listed: map[protowire.Number]int{}}
 	if err := eachField(b, t.read); err != nil {
-		return t.name, err
+		return t, err
 	}
-	return t.name, t.check()
+	return t, t.check()
 }
 
 func (t *tensor) read(f field) error {
@@ -41,11 +58,11 @@ func (t *tensor) read(f field) error {
 	case 2: // data_type
 		t.typ = f.value
 	case 4: // float_data, packed or one fixed32 each
-		t.listed[onnxFloat32] += max(len(f.bytes)/4, 1)
-	case 5: // int32_data
-		return eachInt(f, func(int64) { t.listed[onnxInt32]++ })
-	case 7: // int64_data
-		return eachInt(f, func(int64) { t.listed[onnxInt64]++ })
+		t.listed[4] += max(len(f.bytes)/4, 1)
+	case 5, 7: // int32_data, for all short types; int64_data
+		return eachInt(f, func(int64) { t.listed[f.num]++ })
+	case 10: // double_data
+		t.listed[10] += max(len(f.bytes)/8, 1)
 	case 8: // name
 		t.name = string(f.bytes)
 	case 9: // raw_data
@@ -57,10 +74,7 @@ func (t *tensor) read(f field) error {
 }
 
 func (t *tensor) check() error {
-	if t.typ == onnxFloat16 {
-		return fmt.Errorf("tensor %q is float16, which OpenCV 4.6 does not read: export the model as float32", t.name)
-	}
-	width := map[uint64]int{onnxFloat32: 4, onnxInt32: 4, onnxInt64: 8}[t.typ]
+	width := widthOf(t.typ)
 	if width == 0 {
 		return fmt.Errorf("tensor %q has data type %d", t.name, t.typ)
 	}
@@ -76,7 +90,16 @@ func (t *tensor) check() error {
 			return fmt.Errorf("tensor %q has the shape %v", t.name, t.dims)
 		}
 	}
-	have := t.listed[t.typ]
+	list := protowire.Number(5)
+	switch t.typ {
+	case onnxFloat32:
+		list = 4
+	case onnxInt64:
+		list = 7
+	case onnxDouble:
+		list = 10
+	}
+	have := t.listed[list]
 	if t.raw >= 0 {
 		have = t.raw / width
 	}
@@ -88,7 +111,7 @@ func (t *tensor) check() error {
 
 // checkAttribute reads AttributeProto and checks the numbers that size loops and
 // divisions.
-func checkAttribute(b []byte) error {
+func (m *graph) checkAttribute(b []byte) error {
 	var name string
 	var ints []int64
 	err := eachField(b, func(f field) error {
@@ -99,7 +122,8 @@ func checkAttribute(b []byte) error {
 		case 3, 8: // i, ints
 			return eachInt(f, func(v int64) { ints = append(ints, v) })
 		case 5, 10: // t, tensors
-			_, err := checkTensor(f.bytes)
+			t, err := checkTensor(f.bytes)
+			m.types[t.typ] = true
 			return err
 		case 6, 11: // g, graphs: If, Loop, Scan
 			return fmt.Errorf("operators with graphs inside are not supported")

@@ -1,4 +1,4 @@
-package opencv
+package model
 
 import (
 	"errors"
@@ -16,8 +16,7 @@ type planeOf struct {
 var errNoPicture = errors.New("detect: no picture")
 
 // planes returns the luma and the two chroma planes of a picture, cut to its
-// rectangle, after checking that the slices reach to their last pixel: C reads
-// them without looking.
+// rectangle, after checking that the slices reach to their last pixel.
 func planes(img *image.YCbCr) (y, c planeOf, err error) {
 	if img == nil {
 		return y, c, errNoPicture

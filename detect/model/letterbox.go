@@ -1,4 +1,4 @@
-package opencv
+package model
 
 import (
 	"math"
@@ -6,22 +6,35 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect"
 )
 
-// placement says where a picture stands in the model's square input: scaled
-// without distortion, centred, black around it.
+// fit says how a picture is placed in the model's square input.
+type fit int
+
+const (
+	centred   fit = iota // scaled without distortion, in the middle
+	topLeft              // scaled without distortion, at the top left
+	stretched            // scaled to the whole square
+)
+
+// placement says where a picture stands in the model's square input.
 type placement struct {
 	size       int // side of the input, pixels
 	x, y, w, h int // the picture's place in it, pixels
 }
 
-// letterbox places a picture of w x h pixels in an input of size x size.
-func letterbox(w, h, size int) placement {
+// place places a picture of w x h pixels in an input of size x size.
+func place(w, h, size int, how fit) placement {
+	if how == stretched {
+		return placement{size: size, w: size, h: size}
+	}
 	r := min(float64(size)/float64(w), float64(size)/float64(h))
 	p := placement{
 		size: size,
 		w:    min(max(int(math.Round(float64(w)*r)), 1), size),
 		h:    min(max(int(math.Round(float64(h)*r)), 1), size),
 	}
-	p.x, p.y = (size-p.w)/2, (size-p.h)/2
+	if how == centred {
+		p.x, p.y = (size-p.w)/2, (size-p.h)/2
+	}
 	return p
 }
 

@@ -1,4 +1,4 @@
-package opencv
+package model
 
 import (
 	"image"

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/sharpeyes/sharpeyes/configs"
@@ -42,14 +41,15 @@ func newCameraProbe() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return probe(cmd, args[0], f) },
 	}
-	f.connection(cmd.Flags())
+	f.connection(cmd)
 	cmd.Flags().DurationVarP(&f.seconds, "for", "d", 6*time.Second, "how long to watch the stream")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
 
 // connection adds the flags that say how a camera is reached.
-func (f *probeFlags) connection(fl *pflag.FlagSet) {
+func (f *probeFlags) connection(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	fl.StringVarP(&f.username, "username", "u", "", "user name on the camera")
 	fl.StringVar(&f.passwordEnv, "password-env", "", "environment variable that holds the password; without it and --password-file it is asked for")
 	fl.StringVar(&f.passwordFile, "password-file", "", "file that holds the password")

@@ -29,7 +29,7 @@ func newCameraTrace() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return traceCamera(cmd, args[0], f) },
 	}
-	f.connection(cmd.Flags())
+	f.connection(cmd)
 	cmd.Flags().DurationVarP(&f.seconds, "for", "d", time.Minute, "how long to record")
 	return cmd
 }

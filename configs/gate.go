@@ -13,7 +13,7 @@ type Gate struct {
 	ConfirmOf     int      `yaml:"confirm_of" json:"confirm_of,omitempty" limit:"1..50" jsonschema_description:"See confirm; not below it."`
 	ConfirmWithin Duration `yaml:"confirm_within" json:"confirm_within,omitempty" limit:"200ms..30s" jsonschema_description:"A wake that is not confirmed within this time ends and raises the threshold of this camera."`
 	MaxWakes      int      `yaml:"max_wakes" json:"max_wakes,omitempty" limit:"1..3600" jsonschema_description:"Unconfirmed wakes in an hour after which only key frames wake."`
-	KeyEvery      Duration `yaml:"key_every" json:"key_every,omitempty" limit:"1s..60s" jsonschema_description:"How often a key frame is looked at where the stream has a constant quality (VBR) and the score sees every motion; elsewhere each one is."`
+	KeyEvery      Duration `yaml:"key_every" json:"key_every,omitempty" limit:"1s..60s" jsonschema_description:"At most one key frame in this time is looked at. More than 2s holds only for streams of constant quality (VBR), where the score sees most motion, and makes finding what is small and flat as slow as that."`
 	MaxGOP        Duration `yaml:"max_gop" json:"max_gop,omitempty" limit:"2s..5m" jsonschema_description:"A stream without a key frame for this long is decoded in full."`
 	RingBytes     Bytes    `yaml:"ring_bytes" json:"ring_bytes,omitempty" limit:"256KiB..256MiB" jsonschema_description:"Most bytes of coded pictures kept to decode from the last key frame; a stream with larger GOPs is decoded in full."`
 	Behind        Duration `yaml:"behind" json:"behind,omitempty" limit:"500ms..5m" jsonschema_description:"When the analysis of a camera is late by this much, only its key frames are looked at until the node keeps up again."`

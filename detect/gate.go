@@ -52,11 +52,13 @@ const (
 	gateRaise      = 1.2              // of the threshold, by an unconfirmed wake
 	gateRaiseMost  = 3.0
 	gateDecay      = 0.95
-	gateEarly      = 0.75 // a key unit before this share of the usual GOP is early
-	gateGOPs       = 5    // that must agree to be usual
-	gateUnread     = 50   // units in a row whose header is not understood
+	gateEarly      = 0.75            // a key unit before this share of the usual GOP is early
+	gateGOPs       = 5               // that must agree to be usual
+	gateUnread     = 50              // units in a row whose header is not understood
+	gateKeyEvery   = 2 * time.Second // a longer key_every holds only where the score sees everything
 	gateRecover    = 10 * time.Second
-	gateScoreAfter = 2 * time.Second // after a global change, without wakes by the score
+	gateScoreAfter = 10 * time.Second // after a global change, without wakes by the score
+	gateLongGOP    = 4 * time.Second  // with a longer one the warm-up decodes everything: key units say too little
 )
 
 // gateAction is what is to be done with a unit.
@@ -195,14 +197,14 @@ func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
 	return gateQuiet
 }
 
-// due says whether a key unit must be looked at. Each one, but where the
-// quantiser stands still the score sees everything that moves, and a key unit
-// now and then is enough.
+// due says whether a key unit must be looked at. Where the quantiser moves, the
+// score may miss what is small, and key units are what finds it.
 func (g *gate) due(at time.Time) bool {
-	if !g.score.constant || at.Sub(g.began) < g.cfg.WarmUp.Std() || g.state == GateStationary {
-		return true
+	every := g.cfg.KeyEvery.Std()
+	if !g.score.constant || g.state == GateStationary {
+		every = min(every, gateKeyEvery)
 	}
-	return at.Sub(g.checked)+g.usual()/2 >= g.cfg.KeyEvery.Std()
+	return g.checked.IsZero() || at.Sub(g.checked) >= every-g.usual()/2
 }
 
 // usual is the length of the latest GOP, zero when it is not known.
@@ -329,12 +331,20 @@ func (g *gate) motion(at time.Time, m Motion, tracks int) {
 		g.confirm()
 	}
 	switch {
+	case g.cause == WakeStart && g.longStart(at):
 	case g.sure && at.Sub(g.moved) > g.cfg.Hold.Std():
 		g.rest()
 	case !g.sure && at.Sub(g.woke) > g.cfg.ConfirmWithin.Std():
 		g.unconfirmed(at)
 		g.rest()
 	}
+}
+
+// longStart says that the stream is new and its key units too far apart, as far
+// as is known, to find what moves before the score has learned.
+func (g *gate) longStart(at time.Time) bool {
+	gop := g.usual()
+	return at.Sub(g.began) < g.cfg.WarmUp.Std() && (gop == 0 || max(gop, at.Sub(g.lastKey)) > gateLongGOP)
 }
 
 func laterOf(a, b time.Time) time.Time {

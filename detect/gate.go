@@ -168,6 +168,11 @@ func (g *gate) unit(u gateUnit) gateAction {
 		}
 		return gateDecode
 	case GateActive, GateCatchUp:
+		if g.ungateable(u) {
+			// Decoding goes on, so that nothing is missed: it could not begin again.
+			g.count.wakes[WakeFallback].Inc()
+			g.enter(GateFull)
+		}
 		return gateDecode
 	case GateDegraded:
 		if u.key {
@@ -181,7 +186,7 @@ func (g *gate) unit(u gateUnit) gateAction {
 // idle decides where nothing is known to move.
 func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
 	switch {
-	case !u.fits || g.unread >= gateUnread || u.at.Sub(g.lastKey) > g.cfg.MaxGOP.Std():
+	case g.ungateable(u):
 		return g.wake(WakeFallback, u.at)
 	case g.asked != "":
 		c := g.asked
@@ -195,6 +200,12 @@ func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
 		return g.wake(WakeScore, u.at)
 	}
 	return gateQuiet
+}
+
+// ungateable says that decoding could not begin again at need: the key unit is
+// too far back or no longer in the ring. Or the headers are not understood.
+func (g *gate) ungateable(u gateUnit) bool {
+	return !u.fits || g.unread >= gateUnread || u.at.Sub(g.lastKey) > g.cfg.MaxGOP.Std()
 }
 
 // due says whether a key unit must be looked at. Where the quantiser moves, the

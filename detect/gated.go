@@ -85,7 +85,7 @@ func (a *Analyser) pass(ctx context.Context, au ingest.AccessUnit, accepted bool
 		header: a.headers.Read(au.NALUs), key: au.Key, at: au.Received, pts: au.PTS,
 		behind: a.opt.Now().Sub(au.Received), dropped: au.Lost, fits: a.ring.Fits(&au),
 	})
-	if action == gateWake && a.gate.state == GateFull {
+	if a.gate.state == GateFull && was != GateFull {
 		a.sayFull()
 	}
 	if action == gateWake && !a.ring.Fits(&au) {

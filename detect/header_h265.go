@@ -173,7 +173,7 @@ func (s *h265Sets) readSPS(n []byte) {
 	for range 6 { // sizes of coding and transform blocks, depths
 		r.ue()
 	}
-	if r.flag() && r.flag() {
+	if enabled := r.flag(); enabled && r.flag() {
 		h265ScalingLists(&r)
 	}
 	r.u(1)

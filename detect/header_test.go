@@ -131,7 +131,6 @@ type tracedStream struct {
 	h265, pictures             bool
 	initQP                     map[int]int
 	typ, ref, layer, pps, kind int
-	first                      bool
 	slices                     int
 	line                       string
 	lines                      []string

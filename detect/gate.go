@@ -115,8 +115,7 @@ type gate struct {
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.
 func newGate(cfg configs.Gate, codec ingest.Codec, count *gateMetrics) *gate {
-	g := &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count, raised: cfg.Threshold}
-	return g
+	return &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count, raised: cfg.Threshold}
 }
 
 // enter changes the state.

@@ -123,6 +123,7 @@ func (l *loader) firstAt(p *place) string {
 // checkRates holds detect_fps against analyse_fps, each from s, then from
 // above, then built in.
 func (l *loader) checkRates(s, above Stream, p *place) {
+	l.checkGate(s.Gate, above.Gate, p.to("gate"))
 	if s.AnalyseFPS == 0 && s.DetectFPS == 0 {
 		return
 	}
@@ -134,6 +135,22 @@ func (l *loader) checkRates(s, above Stream, p *place) {
 	fill(&s, defaultStream())
 	if s.DetectFPS > s.AnalyseFPS {
 		l.wrong(p.to(key), fmt.Sprintf("detect_fps (%g) is above analyse_fps (%g)", s.DetectFPS, s.AnalyseFPS), "objects are looked for only at analysed instants: write detect_fps at most as high")
+	}
+}
+
+// checkGate checks what two settings of a gate say together.
+func (l *loader) checkGate(g, above Gate, p *place) {
+	if g.Confirm == 0 && g.ConfirmOf == 0 {
+		return
+	}
+	key := "confirm"
+	if g.Confirm == 0 {
+		key = "confirm_of"
+	}
+	fill(&g, above)
+	fill(&g, defaultStream().Gate)
+	if g.Confirm > g.ConfirmOf {
+		l.wrong(p.to(key), fmt.Sprintf("confirm (%d) is above confirm_of (%d)", g.Confirm, g.ConfirmOf), "of the last confirm_of instants, confirm must show motion: write confirm at most as high")
 	}
 }
 

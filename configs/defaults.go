@@ -38,6 +38,12 @@ func defaultStream() Stream {
 		FrozenFor:  Duration(30 * time.Second),
 		AnalyseFPS: 8,
 		DetectFPS:  2,
+		Gate: Gate{
+			Mode: "auto", Threshold: 6, Smoothing: 0.15, WarmUp: Duration(30 * time.Second), Hold: Duration(2 * time.Second),
+			Confirm: 3, ConfirmOf: 5, ConfirmWithin: Duration(time.Second), MaxWakes: 30,
+			KeyEvery: Duration(time.Second), MaxGOP: Duration(12 * time.Second), RingBytes: 8 << 20,
+			Behind: Duration(2 * time.Second),
+		},
 	}
 }
 

@@ -57,4 +57,5 @@ type Stream struct {
 	FrozenFor  Duration `yaml:"frozen_after" json:"frozen_after,omitempty" limit:"2s..24h" jsonschema_description:"The same picture for this long is a frozen picture."`
 	AnalyseFPS float64  `yaml:"analyse_fps" json:"analyse_fps,omitempty" limit:"0.1..60" jsonschema_description:"Instants per second at which motion is looked for."`
 	DetectFPS  float64  `yaml:"detect_fps" json:"detect_fps,omitempty" limit:"0.01..60" jsonschema_description:"Object detections per second while something moves; not above analyse_fps."`
+	Gate       Gate     `yaml:"gate" json:"gate,omitempty" jsonschema_description:"When streams are decoded."`
 }

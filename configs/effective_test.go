@@ -12,7 +12,7 @@ import (
 func TestEffective(t *testing.T) {
 	bare := Camera{ID: "a", Rules: []Rule{{ID: "r", Kind: "dwell"}, {ID: "f", Kind: "camera_fault"}, {ID: "l", Kind: "line_cross", Direction: "left", Of: 9}, {ID: "m", Kind: "motion_in_schedule"}}}
 	c := bare.Effective(Stream{})
-	require.Equal(t, Stream{Transport: "auto", Stream: "main", Timeout: Duration(10 * time.Second), FrozenFor: Duration(30 * time.Second), AnalyseFPS: 8, DetectFPS: 2}, c.Settings)
+	require.Equal(t, Stream{Transport: "auto", Stream: "main", Timeout: Duration(10 * time.Second), FrozenFor: Duration(30 * time.Second), AnalyseFPS: 8, DetectFPS: 2, Gate: defaultStream().Gate}, c.Settings)
 	require.Equal(t, "unknown", c.LegalBasis)
 	require.Equal(t, Motion{20, 0.0005}, c.Motion)
 	require.Equal(t, Rule{ID: "r", Kind: "dwell", Classes: []string{"person"}, MinScore: 0.4, Frames: 2, Of: 3, After: Duration(3 * time.Minute), CloseAfter: Duration(10 * time.Second), Level: 3}, c.Rules[0])
@@ -25,7 +25,11 @@ func TestEffective(t *testing.T) {
 
 	defaults := Stream{Transport: "udp", Stream: "sub", Timeout: Duration(time.Minute), AnalyseFPS: 4}
 	c = Camera{ID: "a", Settings: Stream{AnalyseFPS: 5}}.Effective(defaults)
-	require.Equal(t, Stream{Transport: "udp", Stream: "main", Timeout: Duration(time.Minute), FrozenFor: Duration(30 * time.Second), AnalyseFPS: 5, DetectFPS: 2}, c.Settings, "no substream, no sub")
+	require.Equal(t, Stream{Transport: "udp", Stream: "main", Timeout: Duration(time.Minute), FrozenFor: Duration(30 * time.Second), AnalyseFPS: 5, DetectFPS: 2, Gate: defaultStream().Gate}, c.Settings, "no substream, no sub")
+	c = Camera{ID: "a", Settings: Stream{Gate: Gate{Threshold: 5}}}.Effective(Stream{Gate: Gate{Mode: "full", Threshold: 8}})
+	require.Equal(t, "full", c.Settings.Gate.Mode)
+	require.Equal(t, 5.0, c.Settings.Gate.Threshold)
+	require.Equal(t, 2*time.Second, c.Settings.Gate.Hold.Std())
 	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2"}.Effective(Stream{})
 	require.Equal(t, "sub", c.Settings.Stream)
 	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2", Settings: Stream{Stream: "main"}}.Effective(Stream{Stream: "sub"})

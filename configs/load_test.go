@@ -143,6 +143,10 @@ func TestLoadNamesOneProblem(t *testing.T) {
 		{"library unused", "edge: {detector: {runtime: opencv, onnxruntime_library: " + mark + "/etc/passwd}}\ncenter: {}\n", "edge.detector.onnxruntime_library", "does not use it", "auto"},
 		{"rates of defaults", "edge: {defaults: {detect_fps: " + mark + "9}}\ncenter: {}\n", "edge.defaults.detect_fps", "detect_fps (9) is above analyse_fps (8)", "at most"},
 		{"rates of a camera", camera("settings: {analyse_fps: " + mark + "1}"), "edge.cameras[0].settings.analyse_fps", "detect_fps (2) is above analyse_fps (1)", "at most"},
+		{"confirmation of defaults", "edge: {defaults: {gate: {confirm: " + mark + "9}}}\ncenter: {}\n", "edge.defaults.gate.confirm", "confirm (9) is above confirm_of (5)", "at most"},
+		{"confirmation of a camera", camera("settings: {gate: {confirm_of: " + mark + "2}}"), "edge.cameras[0].settings.gate.confirm_of", "confirm (3) is above confirm_of (2)", "at most"},
+		{"gate mode", camera("settings: {gate: {mode: " + mark + "off}}"), "edge.cameras[0].settings.gate.mode", `"off" is not known`, "full"},
+		{"gate threshold", camera("settings: {gate: {threshold: " + mark + "1}}"), "edge.cameras[0].settings.gate.threshold", "1", "2 to 50"},
 
 		// Cameras.
 		{"camera ID", "redis: {addresses: ['r:1']}\nedge: {cameras: [{id: " + mark + "gate_1, name: a, url: 'rtsp://h/', division: '360921100001'}]}", "edge.cameras[0].id", `"gate_1" is not a camera ID`, "1 to 32 letters"},

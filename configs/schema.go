@@ -52,7 +52,7 @@ func structs() []reflect.Type {
 	return []reflect.Type{
 		reflect.TypeFor[Config](), reflect.TypeFor[Log](), reflect.TypeFor[Redis](), reflect.TypeFor[Secret](),
 		reflect.TypeFor[Edge](), reflect.TypeFor[Outbox](), reflect.TypeFor[Detector](), reflect.TypeFor[Stream](),
-		reflect.TypeFor[Camera](), reflect.TypeFor[CameraTLS](), reflect.TypeFor[Motion](), reflect.TypeFor[Zone](),
+		reflect.TypeFor[Camera](), reflect.TypeFor[CameraTLS](), reflect.TypeFor[Motion](), reflect.TypeFor[Gate](), reflect.TypeFor[Zone](),
 		reflect.TypeFor[Line](), reflect.TypeFor[Rule](), reflect.TypeFor[Center](),
 	}
 }
@@ -79,6 +79,8 @@ func defaultsOf(t reflect.Type) any {
 		return defaultCamera()
 	case reflect.TypeFor[Motion]():
 		return defaultCamera().Motion
+	case reflect.TypeFor[Gate]():
+		return defaultStream().Gate
 	case reflect.TypeFor[Rule]():
 		return Rule{CloseAfter: defaultRule("").CloseAfter, Level: defaultRule("").Level}
 	case reflect.TypeFor[Center]():

@@ -3,6 +3,7 @@ package detect
 import (
 	"context"
 	"errors"
+	"image"
 	"log/slog"
 	"time"
 
@@ -30,20 +31,24 @@ const (
 type AnalyserOptions struct {
 	Camera     configs.Camera                      // with effective settings; zero settings mean 8 motion and 2 detector instants a second, 30 s for frozen
 	NewDecoder func(ingest.Codec) (Decoder, error) // makes a decoder for the codec; called again when the codec changes
+	Keys       *KeyPool                            // decodes key units while nothing moves; default none: every unit is decoded, whatever the settings say
 	Motion     MotionFinder                        // default: NewCellMotion with the camera's masks
 	Detector   *Shared                             // default none: motion only
 	Emit       func(Observation)                   // takes each observation, in order, on the analyser's goroutine; what it keeps of Picture it copies
 	Picture    func(ingest.Value, ingest.Reason)   // takes each change of the picture fact; default none
 	Metrics    *Metrics                            // default: not registered
 	Log        *slog.Logger                        // default: discards
+	Now        func() time.Time                    // tells how late the analysis is; default time.Now
 }
 
-// Analyser turns the access units of one camera into observations. It decodes
-// each of them (a picture depends on those before it), looks for motion some
-// times a second, asks the shared detector only while something moves or a track
-// lives, and says of each instant that it could not analyse why. A camera whose
-// legal basis is not known is not analysed at all: its key units are decoded for
-// the picture fact and nothing else.
+// Analyser turns the access units of one camera into observations. Its gate
+// decides which of them are decoded: while nothing moves, key units alone, by the
+// shared pool, and of the others only the headers are read; while something
+// moves, each of them (a picture depends on those before it). In decoded pictures
+// it looks for motion some times a second, asks the shared detector only while
+// something moves or a track lives, and says of each instant that it could not
+// analyse why. A camera whose legal basis is not known is not analysed at all: its
+// key units are decoded for the picture fact and nothing else.
 type Analyser struct {
 	opt     AnalyserOptions
 	id      ingest.CameraID
@@ -58,6 +63,9 @@ type Analyser struct {
 	health       pictureHealth
 	detectorDown bool // said in the log
 
+	gated
+
+	begun       bool // a key unit was taken
 	needKey     bool
 	instants    pace
 	skips       pace
@@ -89,19 +97,14 @@ func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
 	if opt.Picture == nil {
 		opt.Picture = func(ingest.Value, ingest.Reason) {}
 	}
-	s := &opt.Camera.Settings
-	if s.AnalyseFPS <= 0 {
-		s.AnalyseFPS = analyseFPS
-	}
-	if s.DetectFPS <= 0 {
-		s.DetectFPS = detectFPS
-	}
-	if s.FrozenFor <= 0 {
-		s.FrozenFor = configs.Duration(frozenFor)
-	}
+	opt.Camera.Settings = filledSettings(opt.Camera.Settings)
+	s := opt.Camera.Settings
 	id := ingest.CameraID(opt.Camera.ID)
 	birth := trackBirth(opt.Camera.Rules)
 	return &Analyser{
@@ -109,6 +112,7 @@ func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
 		lawful:   Lawful(opt.Camera.LegalBasis),
 		health:   pictureHealth{frozenFor: s.FrozenFor.Std(), tell: opt.Picture},
 		needKey:  true,
+		gated:    gated{wakes: make(chan WakeCause, 1)},
 		instants: pace{every: every(s.AnalyseFPS)}, skips: pace{every: every(s.AnalyseFPS)},
 	}, nil
 }
@@ -137,6 +141,23 @@ func trackBirth(rules []configs.Rule) float64 {
 	return max(low, minScore)
 }
 
+// filledSettings gives settings that nobody filled their defaults.
+func filledSettings(s configs.Stream) configs.Stream {
+	if s.AnalyseFPS <= 0 {
+		s.AnalyseFPS = analyseFPS
+	}
+	if s.DetectFPS <= 0 {
+		s.DetectFPS = detectFPS
+	}
+	if s.FrozenFor <= 0 {
+		s.FrozenFor = configs.Duration(frozenFor)
+	}
+	if s.Gate.Mode == "" {
+		s.Gate = configs.Camera{Settings: s}.Effective(configs.Stream{}).Settings.Gate
+	}
+	return s
+}
+
 // Run analyses what the queue gives until ctx is done or the queue is closed,
 // then frees the decoder. It may block for one decode, for the shared detector's
 // patience and one inference, and for as long as Emit does. It runs once.
@@ -160,33 +181,50 @@ func (a *Analyser) close() {
 
 // unit takes one access unit through all stages.
 func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
-	if !a.accept(au) {
+	a.metrics.gate.received.Inc()
+	accepted := a.accept(au)
+	if a.opt.Keys == nil {
+		if accepted && (a.lawful || au.Key) {
+			a.step(ctx, au)
+		}
 		return
 	}
+	a.pass(ctx, au, accepted)
+}
+
+// step decodes a unit that follows on the one before, and looks at the picture
+// when it is time.
+func (a *Analyser) step(ctx context.Context, au ingest.AccessUnit) (ok bool) {
 	frame, err := a.decode(au)
 	if err != nil {
-		a.needKey = true
-		a.health.undecodable(au.Received, err)
-		a.opt.Log.Debug("access unit refused by the decoder", "camera", a.id, "error", err)
-		a.skip(au, SkipDecode)
-		return
+		a.refused(au, err)
+		return false
 	}
-	if frame == nil {
-		return
+	if frame != nil && a.usable(frame) && a.instants.due(au.Received) {
+		a.health.alive(au.Received, frame.Luma.Pix)
+		if a.lawful {
+			a.analyse(ctx, au, frame)
+		}
 	}
+	return true
+}
+
+// refused takes a unit that the decoder did not.
+func (a *Analyser) refused(au ingest.AccessUnit, err error) {
+	a.needKey = true
+	a.health.undecodable(au.Received, err)
+	a.opt.Log.Debug("access unit refused by the decoder", "camera", a.id, "error", err)
+	a.skip(au, SkipDecode)
+}
+
+// usable counts a decoded picture and says whether it can be looked at.
+func (a *Analyser) usable(f *Frame) bool {
 	a.metrics.decoded.Inc()
-	if !sizeSupported(frame) {
-		a.health.set(ingest.No, ingest.ReasonUnsupportedSize)
-		return
+	if sizeSupported(f) {
+		return true
 	}
-	if !a.lawful {
-		a.health.alive(au.Received, frame.Luma.Pix)
-		return
-	}
-	if a.instants.due(au.Received) {
-		a.health.alive(au.Received, frame.Luma.Pix)
-		a.analyse(ctx, au, frame)
-	}
+	a.health.set(ingest.No, ingest.ReasonUnsupportedSize)
+	return false
 }
 
 // accept says whether the unit can be decoded, and keeps the books on what was
@@ -195,16 +233,17 @@ func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
 func (a *Analyser) accept(au ingest.AccessUnit) bool {
 	if au.Codec != a.codec {
 		a.close()
-		a.codec, a.needKey = au.Codec, true
+		a.codec, a.needKey, a.begun = au.Codec, true, false
+		a.begin(au.Codec)
 	}
 	switch {
-	case au.Lost && au.Key && a.decoder != nil:
+	case au.Lost && au.Key && a.begun:
 		a.skip(au, SkipQueue)
 	case au.Lost && !au.Key:
 		a.needKey = true
 	}
 	if au.Key {
-		a.needKey = false
+		a.needKey, a.begun = false, true
 		return true
 	}
 	if a.needKey {
@@ -212,7 +251,7 @@ func (a *Analyser) accept(au ingest.AccessUnit) bool {
 		a.skip(au, SkipLoss)
 		return false
 	}
-	return a.lawful
+	return true
 }
 
 func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
@@ -258,28 +297,49 @@ func (p *pace) due(at time.Time) bool {
 
 // analyse looks for motion, then for objects if there is reason to, and emits.
 func (a *Analyser) analyse(ctx context.Context, au ingest.AccessUnit, f *Frame) {
-	at := au.Received
+	motion := a.findMotion(au.Received, f)
+	a.report(ctx, au, f.Image, motion)
+	a.tellGate(au.Received, motion)
+}
+
+// findMotion looks for motion in a picture.
+func (a *Analyser) findMotion(at time.Time, f *Frame) Motion {
 	if !a.lastInstant.IsZero() && at.Sub(a.lastInstant) > sceneGap {
 		a.opt.Motion.Reset()
 	}
 	a.lastInstant = at
+	if a.gate != nil {
+		a.gate.score.resize(f.Image.Rect.Dx(), f.Image.Rect.Dy())
+	}
 	stage := beginStage(a.metrics.motionCPU)
 	motion := a.opt.Motion.Find(f.Luma)
 	stage.end()
 	a.metrics.instants.Inc()
 	a.remember(at, motion)
+	return motion
+}
 
-	obs := Observation{Camera: a.id, At: at, PTS: au.PTS, Motion: motion, Picture: f.Image}
+// report looks for objects if there is reason to, and emits what the instant
+// showed. It keeps nothing of the picture.
+func (a *Analyser) report(ctx context.Context, au ingest.AccessUnit, picture *image.YCbCr, motion Motion) {
+	at := au.Received
+	obs := Observation{Camera: a.id, At: at, PTS: au.PTS, Motion: motion, Picture: picture}
 	if a.wantsDetector(at) {
-		if skip := a.look(ctx, &obs, f); skip != SkipNone {
+		if skip := a.look(ctx, &obs, picture); skip != SkipNone {
 			if ctx.Err() == nil {
 				a.metrics.skipped[skip].Inc()
-				a.opt.Emit(Observation{Camera: a.id, At: at, PTS: au.PTS, Skipped: skip})
+				a.emit(Observation{Camera: a.id, At: at, PTS: au.PTS, Skipped: skip})
 			}
 			return
 		}
 	}
 	obs.Tracks = a.tracks
+	a.emit(obs)
+}
+
+// emit gives an observation to the rules.
+func (a *Analyser) emit(obs Observation) {
+	a.lastEmit = obs.At
 	a.opt.Emit(obs)
 }
 
@@ -321,9 +381,9 @@ func (a *Analyser) wantsDetector(at time.Time) bool {
 }
 
 // look asks the shared detector and updates the tracks.
-func (a *Analyser) look(ctx context.Context, obs *Observation, f *Frame) Skip {
+func (a *Analyser) look(ctx context.Context, obs *Observation, picture *image.YCbCr) Skip {
 	a.lastAsked = obs.At
-	found, cpu, err := a.opt.Detector.detect(ctx, a.id, f.Image, minScore, a.regions())
+	found, cpu, err := a.opt.Detector.detect(ctx, a.id, picture, minScore, a.regions())
 	addTime(a.metrics.detectCPU, cpu)
 	switch {
 	case errors.Is(err, ErrBusy):
@@ -383,5 +443,5 @@ func (a *Analyser) skip(au ingest.AccessUnit, why Skip) {
 		return
 	}
 	a.metrics.skipped[why].Inc()
-	a.opt.Emit(Observation{Camera: a.id, At: au.Received, PTS: au.PTS, Skipped: why})
+	a.emit(Observation{Camera: a.id, At: au.Received, PTS: au.PTS, Skipped: why})
 }

@@ -23,6 +23,7 @@ type painter struct {
 }
 
 func (p *painter) Decode(au ingest.AccessUnit) (*Frame, error) { return p.frame(au) }
+func (p *painter) Drain() (*Frame, error)                      { return nil, nil }
 func (p *painter) Close()                                      { p.closed++ }
 
 // bench is an analyser with everything around it.

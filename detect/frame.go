@@ -30,6 +30,10 @@ type Decoder interface {
 	// Decode feeds one access unit. It returns nil, nil when the decoder needs
 	// more input. After an error the decoder goes on with the next key unit.
 	Decode(au ingest.AccessUnit) (*Frame, error)
+	// Drain returns the newest picture that the decoder holds back because of
+	// the order in which pictures are shown, or nil. The next unit must be a key
+	// unit.
+	Drain() (*Frame, error)
 	Close()
 }
 

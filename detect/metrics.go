@@ -18,6 +18,12 @@ type Metrics struct {
 	motion     *prometheus.CounterVec
 	detections *prometheus.CounterVec
 	stages     *prometheus.CounterVec
+
+	gateState   *prometheus.GaugeVec
+	gateSeconds *prometheus.CounterVec
+	gateWakes   *prometheus.CounterVec
+	unconfirmed *prometheus.CounterVec
+	units       *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of all analysers with reg; a nil reg
@@ -34,9 +40,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		motion:     counter("sharpeyes_motion_instants_total", "Analysed instants in which something moved."),
 		detections: counter("sharpeyes_detections_total", "Objects found outside privacy masks with a score that the camera's rules care for, by class.", "class"),
 		stages:     counter("sharpeyes_stage_seconds_total", "CPU seconds of the analyser's thread, by stage: decode, motion, detect.", "stage"),
+		gateState: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sharpeyes_gate_state", Help: "1 for the state in which the camera's gate is, 0 for the others.",
+		}, []string{"camera", "state"}),
+		gateSeconds: counter("sharpeyes_gate_state_seconds_total", "Seconds of video that passed in each state of the gate.", "state"),
+		gateWakes:   counter("sharpeyes_gate_wakes_total", "Times that the gate began to decode every unit, by cause.", "cause"),
+		unconfirmed: counter("sharpeyes_gate_unconfirmed_total", "Wakes after which no motion was found."),
+		units:       counter("sharpeyes_gate_units_total", "Access units that came to the gate, and those that were decoded: key units alone, to catch up, or as they came.", "what"),
 	}
 	if reg != nil {
-		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages)
+		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
+			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units)
 	}
 	return m
 }
@@ -44,9 +58,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 // Forget removes all series of a camera that is no longer configured. Its
 // analyser must have ended.
 func (m *Metrics) Forget(camera ingest.CameraID) {
-	for _, v := range []*prometheus.CounterVec{m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages} {
-		v.DeletePartialMatch(prometheus.Labels{"camera": string(camera)})
+	of := prometheus.Labels{"camera": string(camera)}
+	for _, v := range []*prometheus.CounterVec{
+		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units,
+	} {
+		v.DeletePartialMatch(of)
 	}
+	m.gateState.DeletePartialMatch(of)
 }
 
 // cameraMetrics are one camera's counters, looked up once and at zero from the
@@ -56,6 +74,44 @@ type cameraMetrics struct {
 	decodeCPU, motionCPU, detectCPU prometheus.Counter
 	skipped                         map[Skip]prometheus.Counter
 	detections                      map[Class]prometheus.Counter
+	gate                            *gateMetrics
+}
+
+// gateMetrics are the counters of one camera's gate.
+type gateMetrics struct {
+	state                                map[GateState]prometheus.Gauge
+	seconds                              map[GateState]prometheus.Counter
+	wakes                                map[WakeCause]prometheus.Counter
+	unconfirmed                          prometheus.Counter
+	received, keys, caughtUp, continuous prometheus.Counter
+}
+
+// enter says in which state the gate is.
+func (m *gateMetrics) enter(s GateState) {
+	for state, g := range m.state {
+		if state == s {
+			g.Set(1)
+		} else {
+			g.Set(0)
+		}
+	}
+}
+
+func (m *Metrics) forGate(c string) *gateMetrics {
+	out := &gateMetrics{
+		state: make(map[GateState]prometheus.Gauge), seconds: make(map[GateState]prometheus.Counter),
+		wakes: make(map[WakeCause]prometheus.Counter), unconfirmed: m.unconfirmed.WithLabelValues(c),
+		received: m.units.WithLabelValues(c, "received"), keys: m.units.WithLabelValues(c, "key"),
+		caughtUp: m.units.WithLabelValues(c, "catch_up"), continuous: m.units.WithLabelValues(c, "continuous"),
+	}
+	for _, s := range GateStates() {
+		out.state[s] = m.gateState.WithLabelValues(c, string(s))
+		out.seconds[s] = m.gateSeconds.WithLabelValues(c, string(s))
+	}
+	for _, w := range WakeCauses() {
+		out.wakes[w] = m.gateWakes.WithLabelValues(c, string(w))
+	}
+	return out
 }
 
 func (m *Metrics) forCamera(id ingest.CameraID) *cameraMetrics {
@@ -69,6 +125,7 @@ func (m *Metrics) forCamera(id ingest.CameraID) *cameraMetrics {
 		detectCPU:  m.stages.WithLabelValues(c, "detect"),
 		skipped:    make(map[Skip]prometheus.Counter),
 		detections: make(map[Class]prometheus.Counter),
+		gate:       m.forGate(c),
 	}
 	for _, s := range SkipReasons() {
 		out.skipped[s] = m.skipped.WithLabelValues(c, string(s))

@@ -26,6 +26,9 @@ const (
 	gainUnit     = 1 << gainBits
 	scaleBits    = 5 // averages are kept in 1/128 grey level: sums of four pixels << 5
 	globalChange = 0.5
+
+	sparseWeight = 4 // instants that a picture counts for when pictures come seconds apart
+	sparseShift  = 2 // by how much faster one is learned then, as a power of two
 )
 
 // CellMotion finds motion in pure Go: each luma picture is halved (which also
@@ -49,6 +52,7 @@ type CellMotion struct {
 	free         int // pixels outside masks
 	instants     int
 	quietUntil   int
+	sparse       bool
 	stack        []int
 	ratios       [4 * gainUnit]int32
 }
@@ -76,6 +80,11 @@ func NewCellMotion(cfg configs.Motion, masks [][]configs.Point) *CellMotion {
 	return &CellMotion{threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: NewPolygons(masks)}
 }
 
+// Sparse says that pictures come seconds apart from now on, as key units do, or
+// again as usual. A picture then counts for four: the scene is learned in steps
+// four times as large, and what moved is what differs from the picture before.
+func (m *CellMotion) Sparse(on bool) { m.sparse = on }
+
 // Reset forgets the scene.
 func (m *CellMotion) Reset() { m.instants = 0 }
 
@@ -95,6 +104,9 @@ func (m *CellMotion) Find(l Luma) Motion {
 		m.quietUntil = warmUp
 	}
 	m.instants++
+	if m.sparse {
+		m.instants += sparseWeight - 1
+	}
 	changed := m.compare(m.gain())
 	if m.free == 0 {
 		return Motion{}
@@ -218,13 +230,17 @@ func (m *CellMotion) gain() int32 {
 type learning struct {
 	gain   int32
 	shift  uint // of the scene
+	recent uint // of the recent picture
 	absorb bool // also what stands before the scene
 }
 
 // compare counts in each cell the pixels that differ from the scene and from
 // the recent picture, learns both, and returns the first number's total.
 func (m *CellMotion) compare(gain int32) (changed int) {
-	l := learning{gain: gain, shift: sceneShift, absorb: m.instants%absorbEvery == 0}
+	l := learning{gain: gain, shift: sceneShift, recent: recentShift, absorb: m.instants%absorbEvery == 0}
+	if m.sparse {
+		l = learning{gain: gain, shift: sceneShift - sparseShift, absorb: m.instants%(absorbEvery*sparseWeight) < sparseWeight}
+	}
 	if m.instants < warmUp {
 		l.shift = 2 // the first seconds are learned quickly
 	}
@@ -248,6 +264,8 @@ func (m *CellMotion) compare(gain int32) (changed int) {
 func (m *CellMotion) compareRow(row []motionCell, half, scene, recent []int16, l learning) {
 	limit, gain, shift := m.threshold, l.gain, l.shift&15
 	round := int32(1) << shift >> 1
+	recent15 := l.recent & 15
+	soon := int32(1) << recent15 >> 1
 	for i := range row {
 		c := &row[i]
 		n := min(cellHalves, len(half), len(scene), len(recent))
@@ -256,7 +274,7 @@ func (m *CellMotion) compareRow(row []motionCell, half, scene, recent []int16, l
 			for k, v := range h {
 				now, was, late := int32(v)<<scaleBits, int32(s[k]), int32(r[k])
 				d, f := now-was*gain>>gainBits, now-late
-				r[k] = int16(late + (f+1<<recentShift>>1)>>recentShift)
+				r[k] = int16(late + (f+soon)>>recent15)
 				if d > limit || d < -limit {
 					c.changed++
 					if f > limit/2 || f < -limit/2 {

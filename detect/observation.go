@@ -142,11 +142,13 @@ const (
 	SkipDetectorBusy Skip = "detector_busy" // the shared detector had no turn for this camera in time
 	SkipDetector     Skip = "detector_error"
 	SkipQueue        Skip = "queue_drop" // the analyser was behind, the queue dropped to the next key frame
+	SkipOverload     Skip = "overload"   // the node is behind: only key frames of this camera are looked at
+	SkipKeyBusy      Skip = "key_busy"   // the shared key decoders had no turn for this camera within a GOP
 )
 
 // SkipReasons returns all reasons of a skip, for metrics.
 func SkipReasons() []Skip {
-	return []Skip{SkipLoss, SkipDecode, SkipDetectorBusy, SkipDetector, SkipQueue}
+	return []Skip{SkipLoss, SkipDecode, SkipDetectorBusy, SkipDetector, SkipQueue, SkipOverload, SkipKeyBusy}
 }
 
 // Observation is what one instant of one camera showed. An empty one is sent
@@ -161,5 +163,5 @@ type Observation struct {
 	Detections []Detection  // allowed classes only, after non-maximum suppression, with a score from 0.15: rules look at Tracks
 	Masked     []Detection  // found with their middle in a privacy mask: a stored picture pixelates them, nothing else may use them
 	Tracks     []Track      // live tracks as of the latest instant in which the detector looked; Seen == At for those that it found in this one
-	Picture    *image.YCbCr // the decoded picture, 4:2:0; valid only until the receiver returns; nil when skipped
+	Picture    *image.YCbCr // the decoded picture, 4:2:0; valid only until the receiver returns; nil when skipped, and when the gate saw by the stream alone that nothing moves
 }

@@ -17,6 +17,7 @@ const (
 // picture that lives.
 type pictureHealth struct {
 	frozenFor time.Duration
+	gap       time.Duration // pictures may come this far apart and still be counted as following each other
 	tell      func(ingest.Value, ingest.Reason)
 
 	value     ingest.Value
@@ -45,7 +46,7 @@ func (h *pictureHealth) alive(at time.Time, luma []byte) {
 	if !same {
 		h.luma = append(h.luma[:0], luma...)
 	}
-	if !same || at.Sub(h.latest) > h.frozenFor/2 {
+	if !same || at.Sub(h.latest) > max(h.frozenFor/2, h.gap) {
 		h.changed = at
 	}
 	h.latest = at

@@ -19,7 +19,7 @@ import (
 
 func newCamera() *cobra.Command {
 	cmd := &cobra.Command{Use: "camera", Short: "摄像机工具 / tools for one camera"}
-	cmd.AddCommand(newCameraProbe())
+	cmd.AddCommand(newCameraProbe(), newCameraTrace())
 	return cmd
 }
 
@@ -41,6 +41,14 @@ func newCameraProbe() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return probe(cmd, args[0], f) },
 	}
+	f.connection(cmd)
+	cmd.Flags().DurationVarP(&f.seconds, "for", "d", 6*time.Second, "how long to watch the stream")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	return cmd
+}
+
+// connection adds the flags that say how a camera is reached.
+func (f *probeFlags) connection(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.username, "username", "u", "", "user name on the camera")
 	fl.StringVar(&f.passwordEnv, "password-env", "", "environment variable that holds the password; without it and --password-file it is asked for")
@@ -48,9 +56,6 @@ func newCameraProbe() *cobra.Command {
 	fl.StringVar(&f.transport, "transport", "auto", "auto, tcp or udp")
 	fl.StringVar(&f.caFile, "ca-file", "", "PEM file of the authority that signed the camera's certificate")
 	fl.StringVar(&f.fingerprint, "fingerprint", "", "SHA-256 of the camera's certificate, in hex")
-	fl.DurationVarP(&f.seconds, "for", "d", 6*time.Second, "how long to watch the stream")
-	fl.BoolVar(&f.json, "json", false, "print JSON")
-	return cmd
 }
 
 func probe(cmd *cobra.Command, address string, f probeFlags) error {

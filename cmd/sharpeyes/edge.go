@@ -106,6 +106,7 @@ type edge struct {
 	log     *slog.Logger
 	outbox  *stream.Outbox
 	shared  *detect.Shared
+	keys    *detect.KeyPool
 	metrics *detect.Metrics
 	alerts  *alert.Metrics
 	fleet   *ingest.Fleet
@@ -180,6 +181,8 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	}
 	p.log.Info("object detector", "runtime", detector.runtime, "workers", detector.Workers())
 	p.closers = append(p.closers, closer(detector.Close))
+	e.keys = detect.NewKeyPool(0, ffmpeg.NewDecoder)
+	p.closers = append(p.closers, e.keys)
 	e.shared = detect.NewShared(detector, p.cfg.Edge.Detector, p.registry)
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{
 		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, p.log) },
@@ -266,7 +269,7 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	}
 	p := &post{engine: engine}
 	a, err := detect.NewAnalyser(detect.AnalyserOptions{
-		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Motion: detect.NewCellMotion(cam.Motion, cam.Masks), Detector: e.shared,
+		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Motion: detect.NewCellMotion(cam.Motion, cam.Masks), Detector: e.shared,
 		Emit:    func(o detect.Observation) { e.observe(p, cam, o) },
 		Picture: func(v ingest.Value, r ingest.Reason) { e.fleet.SetPicture(id, v, r) },
 		Metrics: e.metrics, Log: e.log,

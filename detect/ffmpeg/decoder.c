@@ -255,6 +255,16 @@ int se_decode(se_decoder *d, size_t n, int key, int flush, se_picture *out) {
 	return result;
 }
 
+int se_drain(se_decoder *d, se_picture *out) {
+	memset(out, 0, sizeof *out);
+	d->damaged = d->gap = d->refused_size = 0;
+	av_frame_unref(d->frame);
+	int result = avcodec_send_packet(d->ctx, NULL) < 0 ? SE_INVALID : receive(d, out);
+	avcodec_flush_buffers(d->ctx);
+	out->broken |= d->damaged;
+	return result;
+}
+
 void se_version(char *out, size_t n) {
 	unsigned v = avcodec_version();
 	snprintf(out, n, "libavcodec %u.%u.%u (FFmpeg %s)", AV_VERSION_MAJOR(v), AV_VERSION_MINOR(v), AV_VERSION_MICRO(v),

@@ -108,6 +108,26 @@ func (d *decoder) Decode(au ingest.AccessUnit) (*detect.Frame, error) {
 	return &d.frame, nil
 }
 
+// Drain implements detect.Decoder. Of a stream with reordered pictures (B-frames)
+// a key unit alone yields its picture only here.
+func (d *decoder) Drain() (*detect.Frame, error) {
+	if d.c == nil {
+		return nil, errClosed
+	}
+	d.forget()
+	err := d.judge(C.se_drain(d.c, &d.picture))
+	d.broken = waitingForKey()
+	if err != nil {
+		d.forget()
+		return nil, err
+	}
+	if d.picture.y == nil {
+		return nil, nil
+	}
+	d.publish()
+	return &d.frame, nil
+}
+
 // forget cuts the last frame off from libav's memory, so that whoever kept it
 // against the contract gets an empty picture and not freed memory.
 func (d *decoder) forget() {
@@ -160,10 +180,15 @@ func (d *decoder) fill(nalus [][]byte) (int, error) {
 // run decodes the first n bytes of the input into d.picture.
 func (d *decoder) run(n int, key, flush bool) error {
 	rc := C.se_decode(d.c, C.size_t(n), cBool(key), cBool(flush), &d.picture)
-	p := &d.picture
-	if p.input_taken != 0 {
+	if d.picture.input_taken != 0 {
 		d.input = nil
 	}
+	return d.judge(rc)
+}
+
+// judge says what is wrong with d.picture, if anything.
+func (d *decoder) judge(rc C.int) error {
+	p := &d.picture
 	switch rc {
 	case C.SE_NOTHING, C.SE_PICTURE:
 	case C.SE_SIZE:

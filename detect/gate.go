@@ -1,0 +1,429 @@
+package detect
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sharpeyes/sharpeyes/configs"
+	"github.com/sharpeyes/sharpeyes/ingest"
+)
+
+// GateState is what the gate of one camera does with its units.
+type GateState string
+
+// The states.
+const (
+	GateIdle       GateState = "idle"       // headers of all units are read, key units are looked at
+	GateCatchUp    GateState = "catch_up"   // decoding from the last key unit to now
+	GateActive     GateState = "active"     // every unit is decoded
+	GateStationary GateState = "stationary" // as idle, while something that was found stands there
+	GateDegraded   GateState = "degraded"   // the node is behind: only key units are looked at, also where something moves
+	GateFull       GateState = "full"       // every unit is decoded for good: by configuration, or the stream cannot be gated
+)
+
+// GateStates returns all states in a fixed order.
+func GateStates() []GateState {
+	return []GateState{GateIdle, GateCatchUp, GateActive, GateStationary, GateDegraded, GateFull}
+}
+
+// WakeCause is why a gate began to decode every unit.
+type WakeCause string
+
+// The causes.
+const (
+	WakeStart    WakeCause = "start"     // the scene is learned from every picture first
+	WakeKey      WakeCause = "key"       // something moved between two key units
+	WakeScore    WakeCause = "score"     // size and quantiser of predicted pictures
+	WakeEarlyKey WakeCause = "early_key" // a key unit before its time: cameras that stretch their GOP end it on motion
+	WakeOperator WakeCause = "operator"  // somebody looks
+	WakeDevice   WakeCause = "device"    // the camera's own alarm
+	WakeFallback WakeCause = "fallback"  // the stream cannot be gated
+)
+
+// WakeCauses returns all causes in a fixed order.
+func WakeCauses() []WakeCause {
+	return []WakeCause{WakeStart, WakeKey, WakeScore, WakeEarlyKey, WakeOperator, WakeDevice, WakeFallback}
+}
+
+// What no setting changes.
+const (
+	gateLearn      = 2 * time.Second  // after the start, on top of the hold time
+	gateAsked      = 10 * time.Second // an operator's or device's wake lasts at least this long
+	gateRaise      = 1.2              // of the threshold, by an unconfirmed wake
+	gateRaiseMost  = 3.0
+	gateDecay      = 0.95
+	gateEarly      = 0.75            // a key unit before this share of the usual GOP is early
+	gateGOPs       = 5               // that must agree to be usual
+	gateUnread     = 50              // units in a row whose header is not understood
+	gateKeyEvery   = 2 * time.Second // a longer key_every holds only where the score sees everything
+	gateRecover    = 10 * time.Second
+	gateScoreAfter = 10 * time.Second // after a global change, without wakes by the score
+	gateLongGOP    = 4 * time.Second  // with a longer one the warm-up decodes everything: key units say too little
+)
+
+// gateAction is what is to be done with a unit.
+type gateAction uint8
+
+const (
+	gateQuiet  gateAction = iota // nothing: the score says that nothing moves
+	gateCheck                    // decode this key unit by the pool and tell Key
+	gateDecode                   // decode it
+	gateWake                     // decode from the last key unit to it and tell CaughtUp
+	gateSkip                     // not looked at for want of time
+)
+
+// gateUnit is what the gate must know of a unit.
+type gateUnit struct {
+	header  Header
+	key     bool // decoding can start here
+	at      time.Time
+	pts     time.Duration
+	behind  time.Duration // how late the analyser is
+	dropped bool          // units were dropped before it because the analyser was late
+	fits    bool          // the ring can hold it
+}
+
+// gate decides for one camera which units are decoded. It is a pure state
+// machine: time is what it is told, and it starts nothing.
+type gate struct {
+	cfg   configs.Gate
+	score *motionScore
+	count *gateMetrics
+
+	state   GateState
+	forced  bool      // full by configuration
+	since   time.Time // last time that was counted
+	began   time.Time
+	raised  float64 // threshold, as it is now
+	cause   WakeCause
+	asked   WakeCause // wake at the next unit
+	woke    time.Time
+	sure    bool // the wake was confirmed
+	moved   time.Time
+	seen    []bool // latest instants: something moved
+	misses  []time.Time
+	lastKey time.Time
+	keyPTS  time.Duration
+	checked time.Time
+	gops    []time.Duration
+	units   int // of this GOP
+	unread  int
+	mute    time.Time // the score wakes nobody before
+	calm    time.Time // not behind since
+	tracks  int
+}
+
+// newGate returns the gate of a stream that begins. cfg has no zero fields.
+func newGate(cfg configs.Gate, codec ingest.Codec, count *gateMetrics) *gate {
+	return &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count, raised: cfg.Threshold}
+}
+
+// enter changes the state.
+func (g *gate) enter(s GateState) {
+	if s == g.state {
+		return
+	}
+	g.state = s
+	g.count.enter(s)
+}
+
+// wake begins to decode everything.
+func (g *gate) wake(c WakeCause, at time.Time) gateAction {
+	g.cause, g.woke, g.moved, g.sure = c, at, at, false
+	g.seen = g.seen[:0]
+	switch c {
+	case WakeStart:
+		g.sure, g.moved = true, at.Add(gateLearn)
+	case WakeOperator, WakeDevice:
+		g.sure, g.moved = true, at.Add(max(0, gateAsked-g.cfg.Hold.Std()))
+	}
+	g.count.wakes[c].Inc()
+	if c == WakeFallback {
+		g.enter(GateFull)
+	} else {
+		g.enter(GateCatchUp)
+	}
+	return gateWake
+}
+
+// unit takes the next unit and says what to do with it.
+func (g *gate) unit(u gateUnit) gateAction {
+	g.clock(u.at)
+	early := g.follow(u)
+	moving := g.state == GateActive && u.at.Sub(g.moved) < time.Second || g.state == GateDegraded
+	z := 0.0
+	if !u.key {
+		z = g.score.add(u.header, u.at, moving)
+	}
+	g.load(u)
+	switch g.state {
+	case "":
+		g.began = u.at
+		return g.wake(WakeStart, u.at)
+	case GateFull:
+		if !g.forced && g.gateable(u.at) {
+			g.sure, g.moved = true, u.at
+			g.enter(GateActive)
+		}
+		return gateDecode
+	case GateActive, GateCatchUp:
+		if g.ungateable(u) {
+			// Decoding goes on, so that nothing is missed: it could not begin again.
+			g.count.wakes[WakeFallback].Inc()
+			g.enter(GateFull)
+		}
+		return gateDecode
+	case GateDegraded:
+		if u.key {
+			return gateCheck
+		}
+		return gateSkip
+	}
+	return g.idle(u, z, early)
+}
+
+// idle decides where nothing is known to move.
+func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
+	switch {
+	case g.ungateable(u):
+		return g.wake(WakeFallback, u.at)
+	case g.asked != "":
+		c := g.asked
+		g.asked = ""
+		return g.wake(c, u.at)
+	case early && g.mayMiss(u.at):
+		return g.wake(WakeEarlyKey, u.at)
+	case u.key && g.due(u.at):
+		return gateCheck
+	case z >= g.raised && u.at.Sub(g.began) >= g.cfg.WarmUp.Std() && u.at.After(g.mute) && g.mayMiss(u.at):
+		return g.wake(WakeScore, u.at)
+	}
+	return gateQuiet
+}
+
+// ungateable says that decoding could not begin again at need: the key unit is
+// too far back or no longer in the ring. Or the headers are not understood.
+func (g *gate) ungateable(u gateUnit) bool {
+	return !u.fits || g.unread >= gateUnread || u.at.Sub(g.lastKey) > g.cfg.MaxGOP.Std()
+}
+
+// due says whether a key unit must be looked at. Where the quantiser moves, the
+// score may miss what is small, and key units are what finds it.
+func (g *gate) due(at time.Time) bool {
+	every := g.cfg.KeyEvery.Std()
+	if !g.score.constant || g.state == GateStationary {
+		every = min(every, gateKeyEvery)
+	}
+	return g.checked.IsZero() || at.Sub(g.checked) >= every-g.usual()/2
+}
+
+// usual is the length of the latest GOP, zero when it is not known.
+func (g *gate) usual() time.Duration {
+	if len(g.gops) == 0 {
+		return 0
+	}
+	return g.gops[len(g.gops)-1]
+}
+
+// follow keeps account of GOPs and says whether this key unit is early.
+func (g *gate) follow(u gateUnit) (early bool) {
+	if u.header.OK {
+		g.unread = 0
+	} else {
+		g.unread++
+	}
+	g.units++
+	if !u.key {
+		return false
+	}
+	if !g.lastKey.IsZero() && !u.dropped {
+		gop := u.at.Sub(g.lastKey)
+		if len(g.gops) == gateGOPs {
+			least, most := slices.Min(g.gops), slices.Max(g.gops)
+			early = most-least <= most/10 && gop < time.Duration(gateEarly*float64(least))
+			g.gops = slices.Delete(g.gops, 0, 1)
+		}
+		g.gops = append(g.gops, gop)
+		if d := u.pts - g.keyPTS; d > 0 {
+			g.score.key(d / time.Duration(g.units))
+		} else {
+			g.score.key(0)
+		}
+	} else {
+		g.score.key(0)
+	}
+	g.lastKey, g.keyPTS, g.units = u.at, u.pts, 0
+	return early
+}
+
+// gateable says whether a stream that was given up has become one that can be
+// gated: two GOPs of a length that is, and headers that are understood.
+func (g *gate) gateable(at time.Time) bool {
+	n := len(g.gops)
+	return n >= 2 && g.unread == 0 && at.Sub(g.lastKey) < g.cfg.MaxGOP.Std() &&
+		max(g.gops[n-1], g.gops[n-2]) < g.cfg.MaxGOP.Std()
+}
+
+// load goes into the degraded state while the analyser cannot follow, and out of
+// it when it has followed for some time.
+func (g *gate) load(u gateUnit) {
+	late := u.behind > g.cfg.Behind.Std() || u.dropped
+	if late || g.calm.IsZero() {
+		g.calm = u.at
+	}
+	switch {
+	case g.state == "" || g.state == GateFull:
+	case late && u.behind > g.cfg.Behind.Std():
+		g.enter(GateDegraded)
+	case g.state == GateDegraded && u.at.Sub(g.calm) >= gateRecover:
+		g.enter(GateIdle)
+	}
+}
+
+// clock adds the time since the unit before to the state.
+func (g *gate) clock(at time.Time) {
+	if d := at.Sub(g.since); !g.since.IsZero() && d > 0 && d < time.Minute && g.state != "" {
+		g.count.seconds[g.state].Add(d.Seconds())
+	}
+	g.since = at
+}
+
+// caughtUp says that the ring was decoded to its end.
+func (g *gate) caughtUp() {
+	if g.state == GateCatchUp {
+		g.enter(GateActive)
+	}
+}
+
+// key takes what a key unit showed, and says whether to wake.
+func (g *gate) key(at time.Time, m Motion) (wake bool) {
+	g.checked = at
+	if m.Global {
+		g.changed(at)
+		return false
+	}
+	if !m.Active || g.state == GateDegraded {
+		return false
+	}
+	g.wake(WakeKey, at)
+	return true
+}
+
+// changed forgets what is known of the scene: light or infrared switched, or the
+// camera was turned.
+func (g *gate) changed(at time.Time) {
+	g.score.reset()
+	g.mute = at.Add(gateScoreAfter)
+	g.seen = g.seen[:0]
+}
+
+// motion takes what one instant of a decoded stream showed. It may end the
+// active state.
+func (g *gate) motion(at time.Time, m Motion, tracks int) {
+	g.tracks = tracks
+	if m.Global {
+		g.changed(at)
+	}
+	if g.state == GateStationary && tracks == 0 {
+		g.enter(GateIdle)
+	}
+	if g.state != GateActive && g.state != GateCatchUp {
+		return
+	}
+	if m.Active {
+		g.moved = laterOf(g.moved, at)
+	}
+	if len(g.seen) == g.cfg.ConfirmOf {
+		g.seen = slices.Delete(g.seen, 0, 1)
+	}
+	g.seen = append(g.seen, m.Active)
+	if !g.sure {
+		g.confirm()
+	}
+	switch {
+	case g.cause == WakeStart && g.longStart(at):
+	case g.sure && at.Sub(g.moved) > g.cfg.Hold.Std():
+		g.rest()
+	case !g.sure && at.Sub(g.woke) > g.cfg.ConfirmWithin.Std():
+		g.unconfirmed(at)
+		g.rest()
+	}
+}
+
+// longStart says that the stream is new and its key units too far apart, as far
+// as is known, to find what moves before the score has learned.
+func (g *gate) longStart(at time.Time) bool {
+	gop := g.usual()
+	return at.Sub(g.began) < g.cfg.WarmUp.Std() && (gop == 0 || max(gop, at.Sub(g.lastKey)) > gateLongGOP)
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// confirm counts the instants that moved.
+func (g *gate) confirm() {
+	n := 0
+	for _, moved := range g.seen {
+		if moved {
+			n++
+		}
+	}
+	if n >= g.cfg.Confirm {
+		g.sure = true
+		g.raised = max(g.cfg.Threshold, g.raised*gateDecay)
+	}
+}
+
+// rest ends the active state.
+func (g *gate) rest() {
+	if g.tracks > 0 {
+		g.enter(GateStationary)
+	} else {
+		g.enter(GateIdle)
+	}
+}
+
+// unconfirmed makes the score less ready to wake.
+func (g *gate) unconfirmed(at time.Time) {
+	g.count.unconfirmed.Inc()
+	if g.cause == WakeScore || g.cause == WakeEarlyKey {
+		g.misses = append(g.misses, at)
+	}
+	if g.cause == WakeScore {
+		g.raised = min(g.raised*gateRaise, gateRaiseMost*g.cfg.Threshold)
+		g.score.residual = 0
+	}
+}
+
+// mayMiss says whether there were fewer unconfirmed wakes in the last hour than
+// allowed. Key units go on to be looked at when there were more.
+func (g *gate) mayMiss(at time.Time) bool {
+	for len(g.misses) > 0 && at.Sub(g.misses[0]) > time.Hour {
+		g.misses = slices.Delete(g.misses, 0, 1)
+	}
+	return len(g.misses) < g.cfg.MaxWakes
+}
+
+// ask wakes the gate at the next unit.
+func (g *gate) ask(c WakeCause) {
+	switch g.state {
+	case GateActive, GateCatchUp:
+		g.sure = true
+		g.moved = g.since.Add(max(0, gateAsked-g.cfg.Hold.Std()))
+	case GateIdle, GateStationary:
+		g.asked = c
+	}
+}
+
+// longestGap is the longest time between two pictures that the gate lets be looked at.
+func (g *gate) longestGap() time.Duration {
+	longest := g.cfg.KeyEvery.Std()
+	for _, d := range g.gops {
+		longest = max(longest, d)
+	}
+	return longest + time.Second
+}

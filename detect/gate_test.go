@@ -1,0 +1,309 @@
+package detect
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sharpeyes/sharpeyes/configs"
+	"github.com/sharpeyes/sharpeyes/ingest"
+)
+
+// stream drives a gate with made-up units: 25 a second, a key unit every 2 s,
+// sizes and quantisers as a test says.
+type stream struct {
+	t    *testing.T
+	g    *gate
+	n    int
+	r    *rand.Rand
+	size func(n int) int
+	qp   func(n int) int8
+	kind func(n int) (PictureType, bool)
+	gop  int
+	late time.Duration
+	move bool // pixels move
+}
+
+func newStream(t *testing.T, change func(*configs.Gate)) *stream {
+	cfg := filledSettings(configs.Stream{}).Gate
+	if change != nil {
+		change(&cfg)
+	}
+	s := &stream{t: t, g: newGate(cfg, ingest.H264, NewMetrics(nil).forGate("x")), r: rand.New(rand.NewPCG(1, 2)), gop: 50}
+	s.size = func(int) int { return 900 + s.r.IntN(200) }
+	s.qp = func(int) int8 { return 28 }
+	s.kind = func(int) (PictureType, bool) { return PictureP, true }
+	return s
+}
+
+func (s *stream) now() time.Time { return at(float64(s.n) / 25) }
+
+// run drives the gate for some seconds and does what it says; it returns how
+// often each action was asked for.
+func (s *stream) run(seconds float64) map[gateAction]int {
+	did := map[gateAction]int{}
+	for range int(seconds * 25) {
+		key := s.n%s.gop == 0
+		typ, ref := s.kind(s.n)
+		h := Header{OK: true, Type: typ, Reference: ref, QP: s.qp(s.n), Slices: 1, Bytes: s.size(s.n)}
+		if key {
+			h.Type, h.Key, h.Reference, h.Bytes = PictureI, true, true, 12000
+		}
+		act := s.g.unit(gateUnit{header: h, key: key, at: s.now(), pts: time.Duration(s.n) * time.Second / 25, behind: s.late, fits: true})
+		did[act]++
+		switch act {
+		case gateWake:
+			s.g.caughtUp()
+		case gateCheck:
+			if s.g.key(s.now(), Motion{Active: s.move}) {
+				s.g.caughtUp()
+			}
+		case gateDecode:
+			if s.n%3 == 0 {
+				s.g.motion(s.now(), Motion{Active: s.move}, s.g.tracks)
+			}
+		}
+		s.n++
+	}
+	return did
+}
+
+func TestGateLearnsThenSleeps(t *testing.T) {
+	s := newStream(t, nil)
+	did := s.run(3)
+	require.Equal(t, GateActive, s.g.state)
+	require.Equal(t, 1, did[gateWake])
+	s.run(3)
+	require.Equal(t, GateIdle, s.g.state, "4 s: the scene is learned, the hold time is over")
+	did = s.run(60)
+	require.Equal(t, map[gateAction]int{gateQuiet: 60*25 - 30, gateCheck: 30}, did, "every key unit is looked at and nothing else")
+	require.True(t, s.g.score.constant, "the quantiser stands still")
+}
+
+func TestGateWakesByScore(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(s *stream)
+		wake bool
+	}{
+		{"size at constant quality", func(s *stream) { s.size = func(int) int { return 2200 } }, true},
+		{"quantiser at constant rate", func(s *stream) { s.qp = func(int) int8 { return 34 } }, true},
+		{"size up, quantiser down: nothing", func(s *stream) {
+			s.size, s.qp = func(int) int { return 1000 * 4 }, func(int) int8 { return 28 - 6 - 1 }
+		}, false},
+		{"a breath of noise", func(s *stream) { s.size = func(int) int { return 950 + s.r.IntN(200) } }, false},
+		{"one picture", func(s *stream) { n := s.n; s.size = func(i int) int { return 1000 + 2000*b2i(i == n) } }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStream(t, nil)
+			s.run(40)
+			c.set(s)
+			did := s.run(1)
+			require.Equal(t, c.wake, did[gateWake] == 1)
+			if c.wake {
+				require.Equal(t, WakeScore, s.g.cause)
+			}
+		})
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// After a key frame that ate the budget of a constant rate the first pictures are
+// small and then large, always the same: no motion.
+func TestGateKnowsThePatternOfAGOP(t *testing.T) {
+	s := newStream(t, nil)
+	s.size = func(n int) int {
+		return []int{2133, 4361, 3214, 1890, 1200, 1100, 1000, 950}[min(n%50, 7)] + s.r.IntN(100)
+	}
+	did := s.run(120)
+	require.Equal(t, 1, did[gateWake], "the start")
+}
+
+// B-frames and hierarchical P are a fraction of the others' size: each kind has
+// its own baseline.
+func TestGateKeepsABaselineForEachKind(t *testing.T) {
+	for name, kind := range map[string]func(n int) (PictureType, bool){
+		"B-frames":       func(n int) (PictureType, bool) { return [...]PictureType{PictureP, PictureB, PictureB}[n%3], n%3 == 0 },
+		"hierarchical P": func(n int) (PictureType, bool) { return PictureP, n%3 == 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream(t, nil)
+			s.kind = kind
+			s.size = func(n int) int { return []int{3000, 300, 400}[n%3] + s.r.IntN(50) }
+			require.Equal(t, 1, s.run(60)[gateWake], "the start")
+			s.size = func(n int) int { return []int{7500, 800, 1000}[n%3] }
+			require.Equal(t, 1, s.run(1)[gateWake])
+		})
+	}
+}
+
+func TestGateRaisesItsThresholdByWhatItCannotConfirm(t *testing.T) {
+	s := newStream(t, func(c *configs.Gate) { c.MaxWakes = 3 })
+	s.run(40)
+	gust := func() map[gateAction]int {
+		s.size = func(int) int { return 2600 }
+		did := s.run(1.2)
+		s.size = func(int) int { return 900 + s.r.IntN(200) }
+		s.run(8)
+		return did
+	}
+	require.Equal(t, 1, gust()[gateWake])
+	require.InDelta(t, 7.2, s.g.raised, 0.01)
+	require.Equal(t, GateIdle, s.g.state)
+	gust()
+	gust()
+	require.InDelta(t, 6*1.2*1.2*1.2, s.g.raised, 0.01)
+	require.Zero(t, gust()[gateWake], "three in an hour are enough")
+	s.n += 3600 * 25
+	s.g.lastKey = s.now()
+	s.run(60)
+	s.move = true
+	require.Equal(t, 1, gust()[gateWake], "an hour later it may again")
+	require.Less(t, s.g.raised, 6*1.2*1.2*1.2, "confirmed: it decays")
+	s.g.raised = 100
+	s.g.unconfirmed(s.now())
+	require.Equal(t, 18.0, s.g.raised, "three times the threshold at most")
+}
+
+func TestGateFollowsWhatMoves(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(40)
+	s.move = true
+	s.run(4)
+	require.Equal(t, GateActive, s.g.state)
+	require.Equal(t, WakeKey, s.g.cause, "the score saw nothing")
+	s.run(20)
+	require.Equal(t, GateActive, s.g.state)
+	s.move, s.g.tracks = false, 1
+	s.run(3)
+	require.Equal(t, GateStationary, s.g.state, "somebody stands there")
+	s.g.motion(s.now(), Motion{}, 0)
+	require.Equal(t, GateIdle, s.g.state, "and is gone")
+}
+
+func TestGateTakesAnEarlyKeyUnitForASign(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(60)
+	s.run(0.8)
+	s.gop = s.n // the next unit is a key unit, 0.8 s after the last
+	did := s.run(0.04)
+	require.Equal(t, 1, did[gateWake])
+	require.Equal(t, WakeEarlyKey, s.g.cause)
+}
+
+func TestGateWakesWhenAsked(t *testing.T) {
+	for _, c := range []WakeCause{WakeOperator, WakeDevice} {
+		s := newStream(t, nil)
+		s.run(40)
+		s.g.ask(c)
+		s.run(9)
+		require.Equal(t, GateActive, s.g.state)
+		require.Equal(t, c, s.g.cause)
+		s.g.ask(c)
+		s.run(9)
+		require.Equal(t, GateActive, s.g.state, "asked again")
+		s.run(4)
+		require.Equal(t, GateIdle, s.g.state)
+	}
+}
+
+func TestGateForgetsTheSceneOnAGlobalChange(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(40)
+	require.False(t, s.g.key(s.now(), Motion{Global: true, Active: true}), "light is not motion")
+	s.size = func(int) int { return 2500 + s.r.IntN(300) }
+	require.Zero(t, s.run(30)[gateWake], "the new light is the new normal")
+}
+
+func TestGateDegradesWhenLateAndRecovers(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(40)
+	s.move = true
+	s.run(3)
+	require.Equal(t, GateActive, s.g.state)
+	s.late = 3 * time.Second
+	did := s.run(10)
+	require.Equal(t, GateDegraded, s.g.state)
+	require.Equal(t, map[gateAction]int{gateCheck: did[gateCheck], gateSkip: 250 - did[gateCheck]}, did)
+	require.GreaterOrEqual(t, did[gateCheck], 4, "key units are still looked at")
+	s.late = 0
+	s.run(5)
+	require.Equal(t, GateDegraded, s.g.state, "not at once")
+	s.run(10)
+	require.Equal(t, GateActive, s.g.state)
+}
+
+func TestGateGivesUpOnStreamsItCannotGate(t *testing.T) {
+	t.Run("no key units", func(t *testing.T) {
+		s := newStream(t, nil)
+		s.run(20)
+		s.gop = 1 << 30
+		s.run(20)
+		require.Equal(t, GateFull, s.g.state)
+		s.gop = 50
+		s.run(10)
+		require.NotEqual(t, GateFull, s.g.state, "the camera was mended")
+	})
+	t.Run("headers", func(t *testing.T) {
+		s := newStream(t, nil)
+		s.run(20)
+		for range 100 {
+			s.g.unit(gateUnit{at: s.now(), fits: true})
+			s.n++
+		}
+		require.Equal(t, GateFull, s.g.state)
+	})
+	t.Run("by configuration", func(t *testing.T) {
+		s := newStream(t, nil)
+		s.g.enter(GateFull)
+		s.g.forced = true
+		require.Equal(t, map[gateAction]int{gateDecode: 1500}, s.run(60))
+	})
+}
+
+func TestScoreIsTheSameAtAnyFrameRate(t *testing.T) {
+	s := newMotionScore(ingest.H264, 0.15)
+	s.key(40 * time.Millisecond)
+	require.InDelta(t, 0.15, s.alpha, 1e-9)
+	s.key(100 * time.Millisecond)
+	require.InDelta(t, 0.334, s.alpha, 0.001)
+	s.key(time.Hour)
+	require.Equal(t, 0.6, s.alpha)
+}
+
+func TestScoreTellsConstantRateFromConstantQuality(t *testing.T) {
+	s := newStream(t, nil)
+	s.qp = func(int) int8 { return int8(22 + s.r.IntN(12)) }
+	s.run(60)
+	require.False(t, s.g.score.constant)
+}
+
+func TestGateDoesNotAllocate(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(60)
+	u := gateUnit{header: Header{OK: true, Type: PictureP, Reference: true, QP: 28, Bytes: 1000}, fits: true}
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		s.n++
+		u.at, u.key = s.now(), s.n%50 == 0
+		s.g.unit(u)
+	}))
+}
+
+func BenchmarkGateUnit(b *testing.B) {
+	s := newStream(nil, nil)
+	s.run(60)
+	u := gateUnit{header: Header{OK: true, Type: PictureP, Reference: true, QP: 28, Bytes: 1000}, fits: true}
+	for b.Loop() {
+		s.n++
+		u.at, u.key = s.now(), s.n%50 == 0
+		s.g.unit(u)
+	}
+}

@@ -1,0 +1,257 @@
+package detect
+
+import (
+	"context"
+	"errors"
+	"image"
+	"time"
+
+	"github.com/sharpeyes/sharpeyes/ingest"
+)
+
+const (
+	emptyEvery = 500 * time.Millisecond // observations while nothing moves, so that rules close
+	leastTurn  = time.Second            // a key unit waits at least this long for its turn
+	mostTurn   = 10 * time.Second
+)
+
+// gated is what an Analyser holds for its gate.
+type gated struct {
+	gate     *gate
+	headers  *HeaderReader
+	ring     *Ring
+	wakes    chan WakeCause // from other goroutines; holds one
+	lastEmit time.Time
+	empty    pace
+	kept     image.YCbCr // copy of a key picture for the detector
+	saidFull bool
+}
+
+// sparse is a motion finder that can be told that pictures come seconds apart.
+type sparse interface{ Sparse(on bool) }
+
+// begin starts on a stream of a codec.
+func (a *Analyser) begin(c ingest.Codec) {
+	if a.opt.Keys == nil {
+		return
+	}
+	a.headers = NewHeaderReader(c)
+	cfg := a.opt.Camera.Settings.Gate
+	a.gate = newGate(cfg, c, a.metrics.gate)
+	a.ring = NewRing(int(cfg.RingBytes))
+	a.empty = pace{every: emptyEvery}
+	if cfg.Mode == "full" {
+		a.gate.enter(GateFull)
+		a.gate.forced = true
+	}
+}
+
+// Wake asks for every unit to be decoded from the last key unit on, for at least
+// ten seconds: somebody looks, or the camera itself raised an alarm. It may be
+// called from any goroutine and does not block; while one request waits for the
+// next unit, others are dropped.
+func (a *Analyser) Wake(c WakeCause) {
+	select {
+	case a.wakes <- c:
+	default:
+	}
+}
+
+// Ring returns the coded pictures of the camera since the key unit before last.
+// It is nil without a pool of key decoders and before the first unit, and another
+// one after the codec changed; ask on the goroutine of Run, which calls Emit.
+func (a *Analyser) Ring() *Ring { return a.ring }
+
+// pass takes a unit to the gate and does what the gate says. accepted is false
+// for a unit that cannot be decoded for want of a key unit.
+func (a *Analyser) pass(ctx context.Context, au ingest.AccessUnit, accepted bool) {
+	if !accepted {
+		a.ring.Break()
+		return
+	}
+	if !a.lawful {
+		if au.Key {
+			a.checkKey(ctx, au)
+		}
+		return
+	}
+	select {
+	case c := <-a.wakes:
+		a.gate.ask(c)
+	default:
+	}
+	was := a.gate.state
+	action := a.gate.unit(gateUnit{
+		header: a.headers.Read(au.NALUs), key: au.Key, at: au.Received, pts: au.PTS,
+		behind: a.opt.Now().Sub(au.Received), dropped: au.Lost, fits: a.ring.Fits(&au),
+	})
+	if a.gate.state == GateFull && was != GateFull {
+		a.sayFull()
+	}
+	if action == gateWake && !a.ring.Fits(&au) {
+		// The last chance to decode this stream: the ring breaks with this unit.
+		a.catchUp(ctx)
+		a.ring.Put(au)
+		a.follow(ctx, au)
+		return
+	}
+	a.ring.Put(au)
+	switch action {
+	case gateQuiet:
+		a.quiet(au)
+	case gateCheck:
+		a.leave(was)
+		a.checkKey(ctx, au)
+	case gateDecode:
+		a.follow(ctx, au)
+	case gateWake:
+		a.catchUp(ctx)
+	case gateSkip:
+		a.leave(was)
+		a.skip(au, SkipOverload)
+	}
+}
+
+// sayFull says once that a camera costs more than it should.
+func (a *Analyser) sayFull() {
+	if !a.saidFull {
+		a.saidFull = true
+		a.opt.Log.Warn("stream cannot be gated, every picture is decoded: set the camera to a key frame every 2 s and one of the usual profiles", "camera", a.id)
+	}
+}
+
+// leave frees the decoder when the gate has ended continuous decoding.
+func (a *Analyser) leave(was GateState) {
+	if a.decoder != nil && was != a.gate.state {
+		a.rest()
+	}
+}
+
+// rest is the end of continuous decoding: an idle camera holds no decoder.
+func (a *Analyser) rest() {
+	a.close()
+	a.spread(true)
+}
+
+func (a *Analyser) spread(on bool) {
+	if s, ok := a.opt.Motion.(sparse); ok {
+		s.Sparse(on)
+	}
+}
+
+// follow decodes the next unit of a stream that is decoded continuously.
+func (a *Analyser) follow(ctx context.Context, au ingest.AccessUnit) {
+	if a.decoder == nil && !au.Key {
+		a.needKey = true // after a decode error the units up to the next key unit are worth nothing
+		a.skip(au, SkipDecode)
+		return
+	}
+	a.metrics.gate.continuous.Inc()
+	a.step(ctx, au)
+}
+
+// quiet emits that nothing moved, often enough for rules to close.
+func (a *Analyser) quiet(au ingest.AccessUnit) {
+	if a.empty.due(au.Received) {
+		a.emit(Observation{Camera: a.id, At: au.Received, PTS: au.PTS, Tracks: a.tracks})
+	}
+}
+
+// catchUp decodes from the last key unit to now. What was emitted before is not
+// emitted again: of those instants the pictures only lead to the next.
+func (a *Analyser) catchUp(ctx context.Context) {
+	a.spread(false)
+	for _, au := range a.ring.Snapshot() {
+		if ctx.Err() != nil {
+			return
+		}
+		a.metrics.gate.caughtUp.Inc()
+		if au.Received.After(a.lastEmit) {
+			if !a.step(ctx, au) || a.decoder == nil {
+				break
+			}
+		} else if frame, err := a.decode(au); err != nil {
+			a.refused(au, err)
+			break
+		} else if frame != nil {
+			a.metrics.decoded.Inc()
+		}
+	}
+	a.gate.caughtUp()
+}
+
+// checkKey lets the pool decode a key unit and looks at its picture. The
+// detector is asked with a copy, so that no other camera waits for it.
+func (a *Analyser) checkKey(ctx context.Context, au ingest.AccessUnit) {
+	var motion Motion
+	var picture *image.YCbCr
+	reported := false
+	turn, cancel := context.WithTimeout(ctx, min(mostTurn, max(leastTurn, a.gate.usual())))
+	defer cancel()
+	err := a.opt.Keys.Decode(turn, au, func(f *Frame) {
+		a.metrics.gate.keys.Inc()
+		if !a.usable(f) {
+			reported = true
+			return
+		}
+		a.health.gap = a.gate.longestGap()
+		a.health.alive(au.Received, f.Luma.Pix)
+		if !a.lawful {
+			reported = true
+			return
+		}
+		motion = a.findMotion(au.Received, f)
+		if a.wantsDetector(au.Received) {
+			picture = a.keep(f.Image)
+			return
+		}
+		a.report(ctx, au, f.Image, motion)
+		reported = true
+	})
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, ErrBusy):
+		a.skip(au, SkipKeyBusy)
+		return
+	case err != nil:
+		a.refused(au, err)
+		a.ring.Break()
+		return
+	}
+	if !a.lawful {
+		return
+	}
+	if !reported {
+		a.report(ctx, au, picture, motion)
+	}
+	if a.gate.key(au.Received, motion) {
+		a.catchUp(ctx)
+		return
+	}
+	a.gate.motion(au.Received, motion, a.tracker.Len())
+	if a.tracker.Len() == 0 {
+		a.kept = image.YCbCr{} // several MiB that most cameras never need
+	}
+}
+
+// keep copies a picture.
+func (a *Analyser) keep(from *image.YCbCr) *image.YCbCr {
+	to := &a.kept
+	to.Y, to.Cb, to.Cr = append(to.Y[:0], from.Y...), append(to.Cb[:0], from.Cb...), append(to.Cr[:0], from.Cr...)
+	to.YStride, to.CStride, to.SubsampleRatio, to.Rect = from.YStride, from.CStride, from.SubsampleRatio, from.Rect
+	return to
+}
+
+// tellGate tells the gate what an instant of a continuously decoded stream
+// showed, and ends decoding when the gate says so.
+func (a *Analyser) tellGate(at time.Time, m Motion) {
+	if a.gate == nil {
+		return
+	}
+	was := a.gate.state
+	a.gate.motion(at, m, a.tracker.Len())
+	if was != a.gate.state && (a.gate.state == GateIdle || a.gate.state == GateStationary) {
+		a.rest()
+	}
+}

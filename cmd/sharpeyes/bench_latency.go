@@ -277,7 +277,7 @@ type memoryBench struct {
 
 const (
 	memoryCameras = 8
-	memorySettle  = 25 * time.Second
+	memorySettle  = 45 * time.Second // past the 30 s in which a camera learns its scene
 )
 
 // memory compares the program without cameras, with cameras on a still scene,

@@ -278,29 +278,26 @@ func floatOf(n ast.Node) (float64, bool) {
 }
 
 func (d *decoder) duration(n ast.Node, v reflect.Value, f field, p *place) bool {
-	text, ok := scalarText(n)
-	if !ok {
-		return d.wrongType(n, p, "a length of time", "write a number and a unit, "+f.rangeText())
-	}
-	value, err := ParseDuration(text)
-	if err != nil {
-		d.add(n, p, quote(text)+" "+err.Error(), "write a number and a unit, "+f.rangeText())
-		return false
-	}
-	if !f.inRange(float64(value)) {
-		d.add(n, p, quote(text)+" is out of range", "write "+f.rangeText())
-		return false
-	}
-	v.SetInt(int64(value))
-	return true
+	return d.quantity(n, v, f, p, "a length of time", func(text string) (int64, error) {
+		value, err := ParseDuration(text)
+		return int64(value), err
+	})
 }
 
 func (d *decoder) bytes(n ast.Node, v reflect.Value, f field, p *place) bool {
+	return d.quantity(n, v, f, p, "a size", func(text string) (int64, error) {
+		value, err := ParseBytes(text)
+		return int64(value), err
+	})
+}
+
+// quantity reads a number with its unit.
+func (d *decoder) quantity(n ast.Node, v reflect.Value, f field, p *place, what string, parse func(string) (int64, error)) bool {
 	text, ok := scalarText(n)
 	if !ok {
-		return d.wrongType(n, p, "a size", "write a number and a unit, "+f.rangeText())
+		return d.wrongType(n, p, what, "write a number and a unit, "+f.rangeText())
 	}
-	value, err := ParseBytes(text)
+	value, err := parse(text)
 	if err != nil {
 		d.add(n, p, quote(text)+" "+err.Error(), "write a number and a unit, "+f.rangeText())
 		return false
@@ -309,7 +306,7 @@ func (d *decoder) bytes(n ast.Node, v reflect.Value, f field, p *place) bool {
 		d.add(n, p, quote(text)+" is out of range", "write "+f.rangeText())
 		return false
 	}
-	v.SetInt(int64(value))
+	v.SetInt(value)
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -136,8 +137,8 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	if err != nil {
 		return err
 	}
-	// The producer outlives the fleet: what the stopping cameras say still goes
-	// into the outbox, and out if Redis answers; the rest goes at the next start.
+	// Producer and fleet stop together: what the stopping cameras still say waits
+	// in the outbox and goes out at the next start, before the new life's report.
 	producer := stream.NewProducer(stream.ProducerOptions{
 		Outbox: e.outbox, Redis: p.redis, Stream: p.cfg.Redis.Stream, Log: p.log, Registerer: p.registry,
 	})
@@ -307,7 +308,10 @@ func (e *edge) observe(p *post, cam configs.Camera, o detect.Observation) {
 // onState passes a changed state on to the center and to the camera's rules.
 func (e *edge) onState(c ingest.Camera, s ingest.State) {
 	e.put(api.Envelope{Camera: &api.CameraReport{Camera: c, State: s}})
-	if p := e.snapshot()[c.ID]; p != nil {
+	e.mu.Lock()
+	p := e.posts[c.ID]
+	e.mu.Unlock()
+	if p != nil {
 		e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
 	}
 }
@@ -315,11 +319,7 @@ func (e *edge) onState(c ingest.Camera, s ingest.State) {
 func (e *edge) snapshot() map[ingest.CameraID]*post {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	posts := make(map[ingest.CameraID]*post, len(e.posts))
-	for id, p := range e.posts {
-		posts[id] = p
-	}
-	return posts
+	return maps.Clone(e.posts)
 }
 
 func (e *edge) send(alerts []alert.Alert) {

@@ -20,17 +20,24 @@ const module = "github.com/sharpeyes/sharpeyes"
 // rooms is the import table: which room may import which of ours. Imports run
 // against the flow of the data, so the first stage knows nobody.
 var rooms = map[string][]string{
-	"cmd/sharpeyes": {"configs", "ingest", "ingest/rtsp", "ingest/replay", "detect", "detect/ffmpeg", "detect/model", "detect/onnx", "detect/opencv", "detect/alert", "api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit", "api/server", "api/web"},
+	"cmd/sharpeyes": {"configs", "ingest", "ingest/rtsp", "ingest/replay", "gb28181", "gb28181/simulate", "detect", "detect/ffmpeg", "detect/model", "detect/onnx", "detect/opencv", "detect/alert", "api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit", "api/server", "api/web"},
 	"configs":       {},
 	"ingest":        {"configs"},
 	"ingest/rtsp":   {"configs", "ingest"},
 	"ingest/replay": {"ingest"},
-	"detect":        {"configs", "ingest"},
-	"detect/ffmpeg": {"detect", "ingest"},
-	"detect/model":  {"detect"},
-	"detect/onnx":   {"detect", "detect/model"},
-	"detect/opencv": {"detect", "detect/model"},
-	"detect/alert":  {"configs", "detect", "ingest"},
+	// GB/T 28181: pictures out of MPEG-PS, bodies out of SIP, streams out of RTP,
+	// and the platform above them. The simulated device shares only the muxer.
+	"gb28181":          {"configs", "ingest", "gb28181/manscdp", "gb28181/media"},
+	"gb28181/manscdp":  {},
+	"gb28181/media":    {"ingest", "gb28181/ps"},
+	"gb28181/ps":       {},
+	"gb28181/simulate": {"ingest", "ingest/replay", "gb28181/ps"},
+	"detect":           {"configs", "ingest"},
+	"detect/ffmpeg":    {"detect", "ingest"},
+	"detect/model":     {"detect"},
+	"detect/onnx":      {"detect", "detect/model"},
+	"detect/opencv":    {"detect", "detect/model"},
+	"detect/alert":     {"configs", "detect", "ingest"},
 	// Small model files for tests.
 	"detect/model/modeltest": {},
 	"api":                    {"detect/alert", "ingest"},
@@ -51,6 +58,9 @@ var foreign = map[string][]string{
 	"github.com/gin-gonic/gin":        {"api/server"},
 	"github.com/redis/go-redis":       {"api/stream", "cmd/sharpeyes"},
 	"github.com/bluenviron/gortsplib": {"ingest/rtsp"},
+	"github.com/emiago/sipgo":         {"gb28181"},
+	"github.com/jackc/pgx":            {"api/store"},
+	"github.com/minio/minio-go":       {"api/store"},
 	"modernc.org/sqlite":              {"api/store"},
 	"C":                               {"detect/ffmpeg", "detect/opencv"},
 }

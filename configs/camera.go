@@ -35,9 +35,16 @@ type CameraTLS struct {
 
 // Motion tunes the motion finder of a camera.
 type Motion struct {
-	Threshold int     `yaml:"threshold" json:"threshold,omitempty" limit:"1..255" jsonschema_description:"Grey levels by which a pixel must differ from the learned scene."`
+	Method    string  `yaml:"method" json:"method,omitempty" jsonschema:"enum=cells,enum=mog2" jsonschema_description:"cells: running average with brightness compensated. mog2: OpenCV's mixture of Gaussians, for water, leaves and flags, at several times the CPU time."`
+	Threshold int     `yaml:"threshold" json:"threshold,omitempty" limit:"1..255" jsonschema_description:"Grey levels by which a pixel must differ from the learned scene. With mog2 20 stands for 4 standard deviations of the pixel's own noise, others in proportion."`
 	MinArea   float64 `yaml:"min_area" json:"min_area,omitempty" limit:"0.00001..1" jsonschema_description:"Share of the picture that must move."`
 }
+
+// The words of Motion.Method.
+const (
+	MotionCells = "cells"
+	MotionMOG2  = "mog2"
+)
 
 // Point is a place in the picture as [x, y], 0..1 from left and top.
 type Point [2]float64

@@ -48,7 +48,7 @@ func defaultStream() Stream {
 }
 
 func defaultCamera() Camera {
-	return Camera{LegalBasis: "unknown", Motion: Motion{Threshold: 20, MinArea: 0.0005}}
+	return Camera{LegalBasis: "unknown", Motion: Motion{Method: MotionCells, Threshold: 20, MinArea: 0.0005}}
 }
 
 func defaultCenter() Center {

@@ -98,6 +98,7 @@ func TestLoadNamesOneProblem(t *testing.T) {
 		{"text for a number", camera("lat: 28.1\nlon: " + mark + "x"), "edge.cameras[0].lon", "is text, not a number", "-180 to 180"},
 		{"infinity", camera("lat: 28.1\nlon: " + mark + ".inf"), "edge.cameras[0].lon", "is infinite or no number, not a number", "-180 to 180"},
 		{"fraction for a whole number", camera("motion: {threshold: " + mark + "2.5}"), "edge.cameras[0].motion.threshold", "not a whole number", "1 to 255"},
+		{"motion method", camera("motion: {method: " + mark + "mog3}"), "edge.cameras[0].motion.method", `"mog3"`, "mog2"},
 		{"whole number out of range", camera("motion: {threshold: " + mark + "256}"), "edge.cameras[0].motion.threshold", `"256" is out of range`, "1 to 255"},
 		{"zero is not the default", camera("motion: {threshold: " + mark + "0}"), "edge.cameras[0].motion.threshold", `"0" is out of range`, "1 to 255"},
 		{"huge whole number", camera("motion: {threshold: " + mark + "18446744073709551615}"), "edge.cameras[0].motion.threshold", "out of range", "1 to 255"},

@@ -268,9 +268,15 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 		e.log.Error("rules", "camera", cam.ID, "err", err)
 		return
 	}
+	motion, free, err := newMotion(cam)
+	if err != nil {
+		e.log.Error("motion", "camera", cam.ID, "err", err)
+		return
+	}
+	defer free()
 	p := &post{engine: engine}
 	a, err := detect.NewAnalyser(detect.AnalyserOptions{
-		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Motion: detect.NewCellMotion(cam.Motion, cam.Masks), Detector: e.shared,
+		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Motion: motion, Detector: e.shared,
 		Emit:    func(o detect.Observation) { e.observe(p, cam, o) },
 		Picture: func(v ingest.Value, r ingest.Reason) { e.fleet.SetPicture(id, v, r) },
 		Metrics: e.metrics, Log: e.log,

@@ -21,4 +21,11 @@ func TestWithoutCgo(t *testing.T) {
 	require.ErrorIs(t, err, detect.ErrNoCgo)
 	e.Close()
 	require.Equal(t, "none", Version())
+	_, err = NewMotion(MotionOptions{})
+	require.ErrorIs(t, err, detect.ErrNoCgo)
+	var m Motion
+	require.Equal(t, detect.Motion{}, m.Find(detect.Luma{}))
+	m.Reset()
+	m.Sparse(true)
+	m.Close()
 }

@@ -1,7 +1,7 @@
-// Package opencv computes detection models with OpenCV's DNN module through gocv.
-// It is one of the two rooms that hold C. It decodes no stream, keeps no picture
-// and knows no camera; no OpenCV type leaves it. What a model's input and output
-// mean is detect/model's.
+// Package opencv computes detection models with OpenCV's DNN module, and finds
+// motion with its MOG2, through gocv. It is one of the two rooms that hold C. It
+// decodes no stream, keeps no picture and knows no camera; no OpenCV type leaves
+// it. What a model's input and output mean is detect/model's.
 //
 // OpenCV reports trouble by C++ exceptions, and gocv lets them end the process;
 // on some damaged models it reads past its memory or takes all there is. Therefore

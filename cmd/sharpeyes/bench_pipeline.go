@@ -53,6 +53,7 @@ type workerResult struct {
 	Looks   int                `json:"looks,omitempty"`
 	Dropped uint64             `json:"dropped,omitempty"`
 	Times   []float64          `json:"times,omitempty"` // seconds of each look
+	Gate    *gateRun           `json:"gate,omitempty"`
 }
 
 func (b *benchRun) pipeline(ctx context.Context) ([]pipelineBench, error) {
@@ -146,7 +147,7 @@ func newBenchWorker() *cobra.Command {
 		Short: "one measurement in a process of its own",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kinds := map[string]func(context.Context, []string) (workerResult, error){
-				"analyse": workAnalyse, "detect": workDetect, "detect-time": workDetectTime, "receive": workReceive,
+				"analyse": workAnalyse, "detect": workDetect, "detect-time": workDetectTime, "receive": workReceive, "gate": workGate,
 			}
 			work, ok := kinds[args[0]]
 			if !ok {

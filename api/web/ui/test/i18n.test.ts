@@ -32,7 +32,7 @@ test("every key is used, and every literal key exists", () => {
 });
 
 test("the reasons of the edge all have words", () => {
-  const reasons = "starting auth_failed not_found refused unreachable timeout tls_failed no_video_track unsupported_codec bad_stream no_frames no_key_frame frozen undecodable unsupported_size clock_jump ended stopped forbidden not_offered";
+  const reasons = "starting auth_failed not_found refused unreachable timeout tls_failed no_video_track unsupported_codec bad_stream no_frames no_key_frame frozen undecodable unsupported_size clock_jump ended stopped forbidden substream_only not_offered";
   for (const r of reasons.split(" ")) assert.ok(`why.${r}` in words.zh, r);
 });
 

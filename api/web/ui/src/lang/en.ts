@@ -287,6 +287,7 @@ export const en: Record<Key, string> = {
   "why.ended": "the far end closed the connection",
   "why.stopped": "stopped (reload or shutdown)",
   "why.forbidden": "its legal basis does not allow connecting",
+  "why.substream_only": "main stream down, substream only",
   "why.not_offered": "this kind of source does not offer it",
   "why.disabled": "disabled in the configuration",
   "hint.auth_failed": "check user name and password in the configuration",
@@ -304,6 +305,7 @@ export const en: Record<Key, string> = {
   "hint.undecodable": "check the stream and packet loss",
   "hint.unsupported_size": "change the device's resolution",
   "hint.clock_jump": "check the device's time synchronisation",
+  "hint.substream_only": "check the main stream's address, the link and how many connections the device allows",
   "hint.ended": "see whether the device restarts or limits connections",
   "hint.forbidden": "set the right legal_basis in the configuration",
 

@@ -285,6 +285,7 @@ export const zh = {
   "why.ended": "对端关闭了连接",
   "why.stopped": "已停止(重载或关机)",
   "why.forbidden": "安装依据不允许接入",
+  "why.substream_only": "主码流中断,仅有子码流",
   "why.not_offered": "此类接入不提供该项",
   "why.disabled": "配置中已停用",
   "hint.auth_failed": "核对配置中的用户名和密码",
@@ -302,6 +303,7 @@ export const zh = {
   "hint.undecodable": "检查码流和网络丢包",
   "hint.unsupported_size": "调整设备的分辨率",
   "hint.clock_jump": "检查设备校时",
+  "hint.substream_only": "检查主码流地址、链路和设备的连接数上限",
   "hint.ended": "检查设备是否重启或限制连接数",
   "hint.forbidden": "在配置中填写正确的 legal_basis",
 

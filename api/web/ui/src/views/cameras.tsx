@@ -84,7 +84,7 @@ function CameraLine({ row }: { row: CameraRow }) {
 function FactCell({ name, fact }: { name: FactName; fact: Fact | undefined }) {
   const value = fact?.value ?? "unknown";
   const why = known("why", fact?.reason);
-  const hint = value === "yes" ? "" : hintFor(fact);
+  const hint = value === "yes" && !fact?.reason ? "" : hintFor(fact);
   const since = fact?.since && !fact.since.startsWith("0001-") ? fact.since : "";
   return (
     <td class="fact" data-fact={name} data-value={value}>

@@ -59,7 +59,7 @@ func (l *loader) checkAddress(cam *Camera, p *place) {
 	if strings.HasPrefix(cam.URL, "file:") && (cam.Username != "" || cam.Password.Set()) {
 		l.wrong(p.to("username"), "is of no use: the camera is a file", "remove username and password")
 	}
-	if cam.Settings.Stream == "sub" && cam.SubstreamURL == "" {
+	if (cam.Settings.Stream == StreamSub || cam.Settings.Stream == StreamBoth) && cam.SubstreamURL == "" {
 		l.wrong(p.join("settings.stream"), "asks for the substream, and the camera has none", "add substream_url, or write main")
 	}
 	tls := cam.TLS

@@ -147,16 +147,16 @@ func hostName() string {
 
 // Effective returns a copy of c with nothing left to be looked up elsewhere:
 // Settings is filled from defaults and then from the built-in defaults, and so
-// are Motion, LegalBasis and the rules. Settings.Stream is "sub" when c has a
+// are Motion, LegalBasis and the rules. Settings.Stream is "both" when c has a
 // substream, else "main". The copy shares no rules with c; calling it twice
 // changes nothing.
 func (c Camera) Effective(defaults Stream) Camera {
 	fill(&c.Settings, defaults)
 	fill(&c.Settings, defaultStream())
 	if c.SubstreamURL == "" {
-		c.Settings.Stream = "main"
+		c.Settings.Stream = StreamMain
 	} else if c.Settings.Stream == "" {
-		c.Settings.Stream = "sub"
+		c.Settings.Stream = StreamBoth
 	}
 	def := defaultCamera()
 	if c.LegalBasis == "" {

@@ -48,11 +48,18 @@ func (d Detector) OwnModel() bool {
 	return d.Model != "" && d.Model != ModelBuiltIn && d.Model != ModelLight
 }
 
+// The words of Stream.Stream.
+const (
+	StreamMain = "main"
+	StreamSub  = "sub"
+	StreamBoth = "both"
+)
+
 // Stream says how a camera's stream is pulled and watched. The zero value of a
 // field means: as in edge.defaults.
 type Stream struct {
 	Transport  string   `yaml:"transport" json:"transport,omitempty" jsonschema:"enum=auto,enum=tcp,enum=udp" jsonschema_description:"How media travels; auto is TCP, and UDP when the camera refuses TCP."`
-	Stream     string   `yaml:"stream" json:"stream,omitempty" jsonschema:"enum=main,enum=sub" jsonschema_description:"Which stream is analysed. Default: sub when substream_url is set, else main."`
+	Stream     string   `yaml:"stream" json:"stream,omitempty" jsonschema:"enum=main,enum=sub,enum=both" jsonschema_description:"main: url is analysed. sub: substream_url is, and url is not pulled. both: substream_url is analysed, and url is pulled too, for a closer look by the detector and for pictures of alerts, at the bandwidth of both. Default: both when substream_url is set, else main."`
 	Timeout    Duration `yaml:"timeout" json:"timeout,omitempty" limit:"1s..5m" jsonschema_description:"Longest time for an answer, and without frames."`
 	FrozenFor  Duration `yaml:"frozen_after" json:"frozen_after,omitempty" limit:"2s..24h" jsonschema_description:"The same picture for this long is a frozen picture."`
 	AnalyseFPS float64  `yaml:"analyse_fps" json:"analyse_fps,omitempty" limit:"0.1..60" jsonschema_description:"Instants per second at which motion is looked for."`

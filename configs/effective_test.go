@@ -31,7 +31,9 @@ func TestEffective(t *testing.T) {
 	require.Equal(t, 5.0, c.Settings.Gate.Threshold)
 	require.Equal(t, 2*time.Second, c.Settings.Gate.Hold.Std())
 	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2"}.Effective(Stream{})
-	require.Equal(t, "sub", c.Settings.Stream)
+	require.Equal(t, StreamBoth, c.Settings.Stream)
+	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2"}.Effective(Stream{Stream: "sub"})
+	require.Equal(t, StreamSub, c.Settings.Stream)
 	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2", Settings: Stream{Stream: "main"}}.Effective(Stream{Stream: "sub"})
 	require.Equal(t, "main", c.Settings.Stream)
 }

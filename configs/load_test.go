@@ -167,6 +167,7 @@ func TestLoadNamesOneProblem(t *testing.T) {
 		{"no host", strings.Replace(camera(""), "rtsp://192.0.2.10/live", mark+"rtsp:///live", 1), "edge.cameras[0].url", "names no host", "rtsp://HOST"},
 		{"port", strings.Replace(camera(""), "rtsp://192.0.2.10/live", mark+"rtsp://h:66666/live", 1), "edge.cameras[0].url", "has a port that is not 1..65535", "rtsp://HOST"},
 		{"substream address", camera("substream_url: " + mark + "x"), "edge.cameras[0].substream_url", "has no scheme", "rtsp://HOST"},
+		{"no substream beside", camera("settings: {stream: " + mark + "both}"), "edge.cameras[0].settings.stream", "has none", "substream_url"},
 		{"no substream", camera("settings: {stream: " + mark + "sub}"), "edge.cameras[0].settings.stream", "has none", "substream_url"},
 		{"TLS without rtsps", camera("tls: " + mark + "{fingerprint: " + strings.Repeat("0a", 32) + "}"), "edge.cameras[0].tls", "not rtsps://", "rtsps://"},
 		{"fingerprint", strings.Replace(camera("tls: {fingerprint: "+mark+"0a}"), "rtsp:", "rtsps:", 1), "edge.cameras[0].tls.fingerprint", "is not a fingerprint", "64 hex digits"},

@@ -48,7 +48,7 @@ func TestSamplesShowEveryKey(t *testing.T) {
 // not show; keys that are commented out count as shown.
 func missingKeys(t *testing.T, text []byte, sections []string) []string {
 	t.Helper()
-	text = regexp.MustCompile(`(?m)^(\s*)# (stream: sub|head: nanodet|input_size: 416)`).ReplaceAll(text, []byte("$1$2"))
+	text = regexp.MustCompile(`(?m)^(\s*)# (stream: both|head: nanodet|input_size: 416)`).ReplaceAll(text, []byte("$1$2"))
 	root, problem := parseYAML(text)
 	require.Nil(t, problem)
 	doc := newDocument(root)

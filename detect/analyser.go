@@ -34,6 +34,7 @@ type AnalyserOptions struct {
 	Keys       *KeyPool                            // decodes key units while nothing moves; default none: every unit is decoded, whatever the settings say
 	Motion     MotionFinder                        // default: NewCellMotion with the camera's masks
 	Detector   *Shared                             // default none: motion only
+	Main       *MainStream                         // the larger stream of the same camera, looked into when the detector looks; default none: what is analysed is all there is
 	Emit       func(Observation)                   // takes each observation, in order, on the analyser's goroutine; what it keeps of Picture it copies
 	Picture    func(ingest.Value, ingest.Reason)   // takes each change of the picture fact; default none
 	Metrics    *Metrics                            // default: not registered
@@ -325,7 +326,10 @@ func (a *Analyser) report(ctx context.Context, au ingest.AccessUnit, picture *im
 	at := au.Received
 	obs := Observation{Camera: a.id, At: at, PTS: au.PTS, Motion: motion, Picture: picture}
 	if a.wantsDetector(at) {
-		if skip := a.look(ctx, &obs, picture); skip != SkipNone {
+		if larger := a.mainPicture(ctx, at, mainCheap); larger != nil {
+			obs.Picture, obs.FromMain = larger, true
+		}
+		if skip := a.look(ctx, &obs, obs.Picture); skip != SkipNone {
 			if ctx.Err() == nil {
 				a.metrics.skipped[skip].Inc()
 				a.emit(Observation{Camera: a.id, At: at, PTS: au.PTS, Skipped: skip})
@@ -397,21 +401,28 @@ func (a *Analyser) look(ctx context.Context, obs *Observation, picture *image.YC
 	}
 	a.detectorDown = false
 	obs.Detected = true
-	for _, d := range found {
-		if d.Class.Group() == "" {
-			continue // the list of classes is held here too, whatever the detector says
-		}
-		if a.hidden(d.Box) {
-			obs.Masked = append(obs.Masked, d)
-			continue
-		}
-		obs.Detections = append(obs.Detections, d)
+	a.sort(obs, found)
+	for _, d := range obs.Detections {
 		if d.Score >= a.birth {
 			a.metrics.detections[d.Class].Inc()
 		}
 	}
 	a.tracks = a.tracker.Update(obs.At, obs.Detections, a.hasMoved)
 	return SkipNone
+}
+
+// sort adds what the detector found to what may be used and to what a privacy mask
+// hides. The list of classes is held here too, whatever the detector says.
+func (a *Analyser) sort(obs *Observation, found []Detection) {
+	for _, d := range found {
+		switch {
+		case d.Class.Group() == "":
+		case a.hidden(d.Box):
+			obs.Masked = append(obs.Masked, d)
+		default:
+			obs.Detections = append(obs.Detections, d)
+		}
+	}
 }
 
 // hidden says whether the middle of b lies in a privacy mask.

@@ -130,6 +130,9 @@ func (a *Analyser) leave(was GateState) {
 // rest is the end of continuous decoding: an idle camera holds no decoder.
 func (a *Analyser) rest() {
 	a.close()
+	if a.opt.Main != nil {
+		a.opt.Main.release()
+	}
 	a.spread(true)
 }
 
@@ -232,15 +235,16 @@ func (a *Analyser) checkKey(ctx context.Context, au ingest.AccessUnit) {
 	a.gate.motion(au.Received, motion, a.tracker.Len())
 	if a.tracker.Len() == 0 {
 		a.kept = image.YCbCr{} // several MiB that most cameras never need
+		if a.opt.Main != nil {
+			a.opt.Main.release()
+		}
 	}
 }
 
 // keep copies a picture.
 func (a *Analyser) keep(from *image.YCbCr) *image.YCbCr {
-	to := &a.kept
-	to.Y, to.Cb, to.Cr = append(to.Y[:0], from.Y...), append(to.Cb[:0], from.Cb...), append(to.Cr[:0], from.Cr...)
-	to.YStride, to.CStride, to.SubsampleRatio, to.Rect = from.YStride, from.CStride, from.SubsampleRatio, from.Rect
-	return to
+	copyPicture(&a.kept, from)
+	return &a.kept
 }
 
 // tellGate tells the gate what an instant of a continuously decoded stream

@@ -43,6 +43,16 @@ func NewKeyPool(workers int, newDecoder func(ingest.Codec) (Decoder, error)) *Ke
 // taken, so it must be short. Errors are ErrBusy when no turn came in time, and
 // the decoder's. A unit that yields no picture is an error too.
 func (p *KeyPool) Decode(ctx context.Context, au ingest.AccessUnit, use func(*Frame)) error {
+	return p.DecodeTo(ctx, []ingest.AccessUnit{au}, use)
+}
+
+// DecodeTo is Decode for the picture of the last of units, which follow each other
+// from a key unit on. It takes one turn for all of them.
+func (p *KeyPool) DecodeTo(ctx context.Context, units []ingest.AccessUnit, use func(*Frame)) error {
+	if len(units) == 0 {
+		return &ingest.Fault{Reason: ingest.ReasonNoKeyFrame, Err: errors.New("nothing to decode")}
+	}
+	au := units[0]
 	select {
 	case p.turns <- struct{}{}:
 	case <-ctx.Done():
@@ -53,8 +63,14 @@ func (p *KeyPool) Decode(ctx context.Context, au ingest.AccessUnit, use func(*Fr
 	if err != nil {
 		return err
 	}
+	defer p.give(au.Codec, d)
 	au.Lost = true // the decoder forgets the camera before
 	frame, err := d.Decode(au)
+	for _, next := range units[1:] {
+		if err == nil {
+			frame, err = d.Decode(next)
+		}
+	}
 	if err == nil && frame == nil {
 		frame, err = d.Drain()
 	}
@@ -64,7 +80,6 @@ func (p *KeyPool) Decode(ctx context.Context, au ingest.AccessUnit, use func(*Fr
 	case err == nil:
 		use(frame)
 	}
-	p.give(au.Codec, d)
 	return err
 }
 

@@ -24,6 +24,7 @@ type Metrics struct {
 	gateWakes   *prometheus.CounterVec
 	unconfirmed *prometheus.CounterVec
 	units       *prometheus.CounterVec
+	main        *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of all analysers with reg; a nil reg
@@ -47,10 +48,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		gateWakes:   counter("sharpeyes_gate_wakes_total", "Times that the gate began to decode every unit, by cause.", "cause"),
 		unconfirmed: counter("sharpeyes_gate_unconfirmed_total", "Wakes after which no motion was found."),
 		units:       counter("sharpeyes_gate_units_total", "Access units that came to the gate, and those that were decoded: key units alone, to catch up, or as they came.", "what"),
+		main:        counter("sharpeyes_main_pictures_total", "Pictures of the main stream that were wanted while the substream is analysed, by result.", "result"),
 	}
 	if reg != nil {
 		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
-			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units)
+			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.main)
 	}
 	return m
 }
@@ -60,7 +62,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) Forget(camera ingest.CameraID) {
 	of := prometheus.Labels{"camera": string(camera)}
 	for _, v := range []*prometheus.CounterVec{
-		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units,
+		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.main,
 	} {
 		v.DeletePartialMatch(of)
 	}
@@ -74,6 +76,7 @@ type cameraMetrics struct {
 	decodeCPU, motionCPU, detectCPU prometheus.Counter
 	skipped                         map[Skip]prometheus.Counter
 	detections                      map[Class]prometheus.Counter
+	main                            map[MainResult]prometheus.Counter
 	gate                            *gateMetrics
 }
 
@@ -125,10 +128,14 @@ func (m *Metrics) forCamera(id ingest.CameraID) *cameraMetrics {
 		detectCPU:  m.stages.WithLabelValues(c, "detect"),
 		skipped:    make(map[Skip]prometheus.Counter),
 		detections: make(map[Class]prometheus.Counter),
+		main:       make(map[MainResult]prometheus.Counter),
 		gate:       m.forGate(c),
 	}
 	for _, s := range SkipReasons() {
 		out.skipped[s] = m.skipped.WithLabelValues(c, string(s))
+	}
+	for _, r := range MainResults() {
+		out.main[r] = m.main.WithLabelValues(c, string(r))
 	}
 	for _, k := range Classes() {
 		out.detections[k] = m.detections.WithLabelValues(c, string(k))

@@ -164,4 +164,5 @@ type Observation struct {
 	Masked     []Detection  // found with their middle in a privacy mask: a stored picture pixelates them, nothing else may use them
 	Tracks     []Track      // live tracks as of the latest instant in which the detector looked; Seen == At for those that it found in this one
 	Picture    *image.YCbCr // the decoded picture, 4:2:0; valid only until the receiver returns; nil when skipped, and when the gate saw by the stream alone that nothing moves
+	FromMain   bool         // Picture and Detections are of the main stream and Motion is of the substream, of nearly the same moment
 }

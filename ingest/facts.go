@@ -164,7 +164,14 @@ func (f *facts) judge(at time.Time) bool {
 	case f.stale:
 		return set(p, Unknown, ReasonNone, "", at)
 	}
-	return set(p, f.verdict.Value, f.verdict.Reason, "", at)
+	hint := ""
+	if f.verdict.Reason == ReasonSubstreamOnly {
+		hint = hintSubstream
+	}
+	return set(p, f.verdict.Value, f.verdict.Reason, hint, at)
 }
 
-const hintNoFrames = "the session stands but no video comes: look at the camera's stream settings and at the link"
+const (
+	hintNoFrames  = "the session stands but no video comes: look at the camera's stream settings and at the link"
+	hintSubstream = "the main stream does not come, alerts carry the smaller picture: look at url, at the link and at how many connections the camera allows"
+)

@@ -120,6 +120,7 @@ func TestFacts(t *testing.T) {
 			{2, verdict(No, ReasonUndecodable), "yes yes no/undecodable"},
 			{3, verdict(Unknown, ""), "yes yes unknown"},
 			{4, verdict(Yes, ""), "yes yes yes"},
+			{5, verdict(Yes, ReasonSubstreamOnly), "yes yes yes/substream_only"},
 		}},
 		{"clock jumps", []happening{
 			{0, connected, "yes unknown/starting unknown/starting"},

@@ -31,6 +31,7 @@ const (
 	ReasonEnded            Reason = "ended"             // the far end closed
 	ReasonStopped          Reason = "stopped"           // we closed it: reload or shutdown
 	ReasonForbidden        Reason = "forbidden"         // legal basis forbids it
+	ReasonSubstreamOnly    Reason = "substream_only"    // with Picture Yes: the substream comes, the main stream that pictures of alerts are taken from does not
 	ReasonNotOffered       Reason = "not_offered"       // this kind of source has no such fact (RTSP: registered, recording)
 )
 

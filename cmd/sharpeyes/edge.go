@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,6 +112,7 @@ type edge struct {
 	metrics *detect.Metrics
 	alerts  *alert.Metrics
 	fleet   *ingest.Fleet
+	mains   *mains // main streams beside analysed substreams
 	started time.Time
 
 	mu    sync.Mutex
@@ -121,8 +123,9 @@ type edge struct {
 // post is the rule engine of one camera. Observations come from its analyser,
 // states from its worker, ticks from the edge: the lock puts them in order.
 type post struct {
-	mu     sync.Mutex
-	engine *alert.Engine
+	analyser *detect.Analyser
+	mu       sync.Mutex
+	engine   *alert.Engine
 }
 
 func (p *post) do(f func(*alert.Engine) []alert.Alert) []alert.Alert {
@@ -189,13 +192,18 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, p.log) },
 		Consume: e.analyse, OnState: e.onState, Registerer: p.registry, Log: p.log,
 	})
+	e.mains = newMains(e.keys, p.registry, p.log, e.fleet.SetPicture)
 	return e, nil
 }
 
 // openSource chooses the source by the address's scheme.
 func openSource(c configs.Camera, log *slog.Logger) (ingest.Source, error) {
-	if strings.HasPrefix(c.URL, "file://") {
-		return replay.Open(ingest.CameraID(c.ID), c.URL)
+	address := c.URL
+	if c.Settings.Stream == configs.StreamSub || c.Settings.Stream == configs.StreamBoth {
+		address = c.SubstreamURL
+	}
+	if strings.HasPrefix(address, "file://") {
+		return replay.Open(ingest.CameraID(c.ID), address)
 	}
 	return rtsp.New(c, log)
 }
@@ -212,6 +220,7 @@ func (e *edge) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			e.fleet.Close()
+			e.mains.fleet.Close()
 			return nil
 		case now := <-tick.C:
 			for _, p := range e.snapshot() {
@@ -230,7 +239,9 @@ func (e *edge) apply(cfg *configs.Config) {
 	for _, c := range cfg.Edge.Cameras {
 		now[ingest.CameraID(c.ID)] = true
 	}
+	e.mains.prepare(cfg.Edge.Cameras)
 	started, stopped, changed := e.fleet.Apply(cfg.Edge.Cameras)
+	e.mains.apply(cfg.Edge.Cameras)
 	e.mu.Lock()
 	gone := e.known
 	e.known = now
@@ -277,14 +288,16 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	p := &post{engine: engine}
 	a, err := detect.NewAnalyser(detect.AnalyserOptions{
 		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Motion: motion, Detector: e.shared,
-		Emit:    func(o detect.Observation) { e.observe(p, cam, o) },
-		Picture: func(v ingest.Value, r ingest.Reason) { e.fleet.SetPicture(id, v, r) },
+		Main:    e.mains.begin(id),
+		Emit:    func(o detect.Observation) { e.observe(ctx, p, cam, o) },
+		Picture: func(v ingest.Value, r ingest.Reason) { e.mains.picture(id, v, r) },
 		Metrics: e.metrics, Log: e.log,
 	})
 	if err != nil {
 		e.log.Error("analysis", "camera", cam.ID, "err", err)
 		return
 	}
+	p.analyser = a
 	e.mu.Lock()
 	e.posts[id] = p
 	e.mu.Unlock()
@@ -302,9 +315,13 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 }
 
 // observe lets the camera's rules judge one instant, and gives each alert that
-// asks for it a picture in which nobody can be recognised.
-func (e *edge) observe(p *post, cam configs.Camera, o detect.Observation) {
+// asks for it a picture in which nobody can be recognised, of the main stream where
+// there is one.
+func (e *edge) observe(ctx context.Context, p *post, cam configs.Camera, o detect.Observation) {
 	alerts := p.do(func(en *alert.Engine) []alert.Alert { return en.Observe(o) })
+	if slices.ContainsFunc(alerts, func(a alert.Alert) bool { return a.PictureDue }) {
+		o, _ = p.analyser.Closer(ctx, o)
+	}
 	if err := alert.Illustrate(alerts, o, cam.Masks); err != nil {
 		e.log.Error("alert goes without a picture", "err", err)
 	}

@@ -18,6 +18,7 @@ const (
 	explained   = 0.7     // share of a moving region that known objects cover
 	sureObject  = 0.4     // score of a vehicle or animal that explains motion
 	motionShare = 0.4     // of such an object's box that must move
+	otherStream = 0.03    // of the picture: how far what moves may be from where the other stream of the camera shows it
 )
 
 // blur is a part of the picture that must be pixelated.
@@ -47,6 +48,9 @@ func blurred(obs detect.Observation) []blur {
 	}
 	for _, m := range obs.Motion.Boxes {
 		if !isExplained(m, obs.Detections) {
+			if obs.FromMain {
+				m = pad(m, otherStream, otherStream)
+			}
 			out = append(out, blur{box: m, wide: true})
 		}
 	}

@@ -42,3 +42,6 @@ const (
 	Yes     = ingest.Yes
 	No      = ingest.No
 )
+
+// ParseCameraID checks that s is 1 to 32 of letters, digits and hyphens.
+func ParseCameraID(s string) (CameraID, error) { return ingest.ParseCameraID(s) }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/sharpeyes/sharpeyes/api"
 	"github.com/sharpeyes/sharpeyes/api/audit"
 	"github.com/sharpeyes/sharpeyes/api/coverage"
 	"github.com/sharpeyes/sharpeyes/api/grid"
@@ -40,6 +41,11 @@ type Options struct {
 	// Ready says why the center does not take part yet, nil when it does. It is
 	// asked by /readyz after the store has answered; default: always ready.
 	Ready func(context.Context) error
+
+	// Wake tells the edge of a camera that somebody looks at it, so that all of its
+	// pictures are decoded for some seconds. It blocks for one answer of Redis at
+	// most. Default: none, and the route answers that it is not ready.
+	Wake func(context.Context, api.CameraID) error
 
 	// PasswordChanged is told after a user has chosen a password of their own,
 	// so that a stored first password can be removed. Default: nobody is told.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sharpeyes/sharpeyes/api"
 	"github.com/sharpeyes/sharpeyes/api/audit"
 	"github.com/sharpeyes/sharpeyes/api/coverage"
 	"github.com/sharpeyes/sharpeyes/api/grid"
@@ -103,7 +104,11 @@ func (p *process) startCenter(ctx context.Context, g *errgroup.Group) (*center, 
 		Coverage:  coverage.New(st, p.divisions, coverage.Options{MinPoints: cc.MinPoints, OfflineAfter: cc.OfflineAfter.Std()}),
 		Divisions: p.divisions, Web: web.Files(), Gatherer: p.registry, Registerer: p.registry,
 		SessionFor: cc.SessionFor.Std(), OfflineAfter: cc.OfflineAfter.Std(), Secure: cc.TLSCert != "", Log: p.log,
-		Ready:           func(ctx context.Context) error { return p.redis.Ping(ctx).Err() },
+		Ready: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() },
+		Wake: func(ctx context.Context, id api.CameraID) error {
+			_, err := stream.Wake(ctx, p.redis, p.cfg.Redis.Stream, id)
+			return err
+		},
 		PasswordChanged: func(user string) { c.forgetFirst(p, user) },
 	})
 	if err != nil {

@@ -147,6 +147,9 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	})
 	g.Go(func() error { return producer.Run(ctx) })
 	g.Go(func() error { return e.run(ctx) })
+	g.Go(func() error {
+		return stream.ListenWakes(ctx, p.redis, p.cfg.Redis.Stream, p.log, func(id api.CameraID) { e.wake(id, detect.WakeOperator) })
+	})
 	p.keepRunning()
 	reload := newReloader(p, e)
 	g.Go(func() error { return reload.run(ctx) })
@@ -312,6 +315,22 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	delete(e.posts, id)
 	e.mu.Unlock()
 	e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.Stop(time.Now()) }))
+}
+
+// wake decodes all pictures of a camera for at least ten seconds: somebody looks at
+// it (detect.WakeOperator), or the device raised an alarm of its own
+// (detect.WakeDevice). It may be called from any goroutine and does not block. It
+// says whether the camera is one of this edge and analysed; one that is not decoded
+// at all for want of a legal basis stays so.
+func (e *edge) wake(id ingest.CameraID, cause detect.WakeCause) bool {
+	e.mu.Lock()
+	p := e.posts[id]
+	e.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	p.analyser.Wake(cause)
+	return true
 }
 
 // observe lets the camera's rules judge one instant, and gives each alert that

@@ -66,10 +66,11 @@ func (s gateScene) activity() float64 {
 // contrasts, in turn from both sides.
 func passagesEach(first, last, every float64, long ...float64) []passage {
 	shapes := []passage{
-		{y: .55, w: .05, h: .14, contrast: -55},
-		{y: .62, w: .035, h: .09, contrast: 45, back: true},
-		{y: .40, w: .09, h: .20, contrast: -35},
-		{y: .70, w: .03, h: .08, contrast: -60, back: true},
+		// People from near to far: 0.7, 0.3, 1.9 and 0.2 % of the picture.
+		{y: .55, w: .07, h: .18, contrast: -55},
+		{y: .62, w: .045, h: .12, contrast: 45, back: true},
+		{y: .40, w: .12, h: .28, contrast: -35},
+		{y: .70, w: .04, h: .10, contrast: -60, back: true},
 	}
 	var out []passage
 	for i, at := 0, first; at < last; i, at = i+1, at+every {
@@ -99,25 +100,25 @@ func gateScenes(quick bool) []gateScene {
 		events := passagesEach(20, 82, 14, 4, 3, 6)
 		late := passagesEach(44, 100, 14, 3, 4)
 		return []gateScene{
-			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 90, noise: 2, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 2, passages: events},
-			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 90, noise: 2, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: 2, passages: late},
-			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: 2},
-			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: 2},
-			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 2, passages: passagesEach(40, 41, 9, 4)},
-			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 2, passages: passagesEach(30, 70, 30, 4)},
-			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: 2, passages: ever(50)},
+			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 90, noise: 1.5, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: events},
+			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: 1.5, passages: late},
+			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: 1.5},
+			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: 1.5},
+			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: passagesEach(40, 41, 9, 4)},
+			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: passagesEach(30, 70, 30, 4)},
+			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: 1.5, passages: ever(50)},
 		}
 	}
 	events := passagesEach(20, 185, 16, 4, 3, 6)
 	out := []gateScene{
-		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 200, noise: 2, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 200, noise: 2, passages: events},
-		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 200, noise: 2, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: 2, passages: passagesEach(44, 205, 16, 3, 4)},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 200, noise: 1.5, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 200, noise: 1.5, passages: events},
+		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 200, noise: 1.5, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: 1.5, passages: passagesEach(44, 205, 16, 3, 4)},
 		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 200, noise: 6, passages: events},
-		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 90, noise: 2, passages: passagesEach(20, 80, 16, 4, 3, 6)},
+		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 90, noise: 1.5, passages: passagesEach(20, 80, 16, 4, 3, 6)},
 	}
 	for _, c := range []struct {
 		tall, rate int
@@ -125,7 +126,7 @@ func gateScenes(quick bool) []gateScene {
 		quiet      int
 		active     int
 	}{{1080, cbrHD, "h264", 70, 130}, {1080, cbrHD, "h265", 70, 70}, {360, cbr, "h264", 610, 130}, {360, cbr, "h265", 310, 130}} {
-		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: 2}
+		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: 1.5}
 		out = append(out, still)
 		long := float64(c.active-10) * 0.05
 		for n := range 2 {
@@ -140,7 +141,7 @@ func gateScenes(quick bool) []gateScene {
 	}
 	out = append(out, gateScene{kind: "quiet", tall: 360, codec: "h264", gop: 2, seconds: 610, noise: 6})
 	for _, n := range []string{"cloud", "flicker", "ir", "clock", "rain"} {
-		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: 2, nuisance: n})
+		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: 1.5, nuisance: n})
 	}
 	return out
 }

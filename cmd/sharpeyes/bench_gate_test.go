@@ -143,12 +143,12 @@ func TestBenchGateOnOneClip(t *testing.T) {
 	s := gateScene{kind: "recall", tall: 180, codec: "h264", gop: 2, seconds: 26, noise: 2, passages: []passage{{from: 14, to: 18, y: .4, w: .1, h: .3, contrast: -55}}}
 	file, err := s.make(t.Context(), t.TempDir(), 1)
 	require.NoError(t, err)
-	gate, err := workGate(t.Context(), []string{file, "gate"})
+	yard, err := workGate(t.Context(), []string{file, "motion"})
 	if errors.Is(err, detect.ErrNoCgo) {
 		t.Skip("SKIPPED: built without cgo, no decoder")
 	}
 	require.NoError(t, err)
-	yard, err := workGate(t.Context(), []string{file, "motion"})
+	gate, err := workGate(t.Context(), []string{file, "gate"})
 	require.NoError(t, err)
 	row := gateBench{GOP: gate.Gate.GOP, Seconds: gate.Gate.Seconds}
 	require.NoError(t, row.judge(truthOf(file), gate.Gate, yard.Gate))

@@ -37,6 +37,7 @@ type CameraTLS struct {
 type Motion struct {
 	Threshold int     `yaml:"threshold" json:"threshold,omitempty" limit:"1..255" jsonschema_description:"Grey levels by which a pixel must differ from the learned scene."`
 	MinArea   float64 `yaml:"min_area" json:"min_area,omitempty" limit:"0.00001..1" jsonschema_description:"Share of the picture that must move."`
+	ClockArea float64 `yaml:"clock_area" json:"clock_area,omitempty" limit:"0.001..0.25" jsonschema_description:"Share of the picture, at most, that is masked by itself because it changes about once a second, as the clock does that cameras write into it."`
 }
 
 // Point is a place in the picture as [x, y], 0..1 from left and top.

@@ -48,7 +48,7 @@ func defaultStream() Stream {
 }
 
 func defaultCamera() Camera {
-	return Camera{LegalBasis: "unknown", Motion: Motion{Threshold: 20, MinArea: 0.0005}}
+	return Camera{LegalBasis: "unknown", Motion: Motion{Threshold: 20, MinArea: 0.0005, ClockArea: 0.03}}
 }
 
 func defaultCenter() Center {

@@ -312,8 +312,16 @@ func (a *Analyser) findMotion(at time.Time, f *Frame) Motion {
 		a.gate.score.resize(f.Image.Rect.Dx(), f.Image.Rect.Dy())
 	}
 	stage := beginStage(a.metrics.motionCPU)
+	c, masks := a.opt.Motion.(clocked)
+	if masks {
+		c.At(time.Duration(at.UnixMilli()) * time.Millisecond) // runs over, which is no matter
+	}
 	motion := a.opt.Motion.Find(f.Luma)
 	stage.end()
+	if masks {
+		share, _ := c.Masked()
+		a.metrics.masked.Set(share)
+	}
 	a.metrics.instants.Inc()
 	a.remember(at, motion)
 	return motion

@@ -111,6 +111,10 @@ type gate struct {
 	mute    time.Time // the score wakes nobody before
 	calm    time.Time // not behind since
 	tracks  int
+
+	learning bool // the motion finder is about to mask a clock
+	lit      bool // most of the picture changed since the wake
+	vain     bool // the last wake by a key unit was not confirmed
 }
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.
@@ -129,7 +133,7 @@ func (g *gate) enter(s GateState) {
 
 // wake begins to decode everything.
 func (g *gate) wake(c WakeCause, at time.Time) gateAction {
-	g.cause, g.woke, g.moved, g.sure = c, at, at, false
+	g.cause, g.woke, g.moved, g.sure, g.lit, g.vain = c, at, at, false, false, false
 	g.seen = g.seen[:0]
 	switch c {
 	case WakeStart:
@@ -313,6 +317,7 @@ func (g *gate) key(at time.Time, m Motion) (wake bool) {
 // camera was turned.
 func (g *gate) changed(at time.Time) {
 	g.score.reset()
+	g.lit = true
 	g.mute = at.Add(gateScoreAfter)
 	g.seen = g.seen[:0]
 }
@@ -351,10 +356,11 @@ func (g *gate) motion(at time.Time, m Motion, tracks int) {
 }
 
 // longStart says that the stream is new and its key units too far apart, as far
-// as is known, to find what moves before the score has learned.
+// as is known, to find what moves before the score has learned, or that a clock
+// in the picture is half learned.
 func (g *gate) longStart(at time.Time) bool {
 	gop := g.usual()
-	return at.Sub(g.began) < g.cfg.WarmUp.Std() && (gop == 0 || max(gop, at.Sub(g.lastKey)) > gateLongGOP)
+	return at.Sub(g.began) < g.cfg.WarmUp.Std() && (g.learning || gop == 0 || max(gop, at.Sub(g.lastKey)) > gateLongGOP)
 }
 
 func laterOf(a, b time.Time) time.Time {
@@ -390,6 +396,10 @@ func (g *gate) rest() {
 // unconfirmed makes the score less ready to wake.
 func (g *gate) unconfirmed(at time.Time) {
 	g.count.unconfirmed.Inc()
+	g.vain = g.cause == WakeKey
+	if g.lit {
+		return // there was something: a light
+	}
 	if g.cause == WakeScore || g.cause == WakeEarlyKey {
 		g.misses = append(g.misses, at)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -305,36 +304,4 @@ func pixels(m *image.YCbCr) []byte {
 		out = append(out, m.Cr[y*m.CStride:][:(m.Rect.Dx()+1)/2]...)
 	}
 	return out
-}
-
-// TestGateOnMeasuredClips is the larger test, with clips of exact ground truth
-// that are too large to commit: SHARPEYES_GATE_CLIPS names their folder.
-func TestGateOnMeasuredClips(t *testing.T) {
-	dir := os.Getenv("SHARPEYES_GATE_CLIPS")
-	if dir == "" {
-		t.Skip("SKIPPED: SHARPEYES_GATE_CLIPS names no folder with measured clips")
-	}
-	clips, err := filepath.Glob(filepath.Join(dir, "*_360_*.h26?"))
-	require.NoError(t, err)
-	require.NotEmpty(t, clips)
-	for _, path := range clips {
-		name := filepath.Base(path)
-		t.Run(name, func(t *testing.T) {
-			all := readClip(t, path, 25)
-			all = all[:min(len(all), 25*180)]
-			r := analyseClip(t, all, watched(), true)
-			t.Logf("%.0f s; decoded %.1f %%; wakes: key %.0f score %.0f early %.0f, unconfirmed %.0f; instants with motion %d; active %.0f s",
-				all[len(all)-1].PTS.Seconds(), 100*r.metrics["sharpeyes_camera_decoded_frames_total"]/float64(len(all)),
-				r.metrics["sharpeyes_gate_wakes_total key"], r.metrics["sharpeyes_gate_wakes_total score"], r.metrics["sharpeyes_gate_wakes_total early_key"],
-				r.metrics["sharpeyes_gate_unconfirmed_total"], r.motion(0), r.metrics["sharpeyes_gate_state_seconds_total active"])
-			r.checkDense(t)
-			full := analyseClip(t, all, watched(), false)
-			if name[:6] == "static" {
-				require.LessOrEqual(t, len(r.opened), len(full.opened))
-				t.Logf("instants with motion in full decoding: %d", full.motion(0))
-				return
-			}
-			checkRecall(t, full, r, gop(all)+500*time.Millisecond)
-		})
-	}
 }

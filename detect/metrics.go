@@ -24,6 +24,8 @@ type Metrics struct {
 	gateWakes   *prometheus.CounterVec
 	unconfirmed *prometheus.CounterVec
 	units       *prometheus.CounterVec
+
+	masked *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics of all analysers with reg; a nil reg
@@ -48,8 +50,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		unconfirmed: counter("sharpeyes_gate_unconfirmed_total", "Wakes after which no motion was found."),
 		units:       counter("sharpeyes_gate_units_total", "Access units that came to the gate, and those that were decoded: key units alone, to catch up, or as they came.", "what"),
 	}
+	m.masked = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sharpeyes_motion_masked_share",
+		Help: "Share of the picture, 0 to 1, in which motion is not looked for because it changes about once a second, as a clock written into the picture does.",
+	}, []string{"camera"})
 	if reg != nil {
-		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
+		reg.MustRegister(m.masked, m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
 			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units)
 	}
 	return m
@@ -65,12 +71,14 @@ func (m *Metrics) Forget(camera ingest.CameraID) {
 		v.DeletePartialMatch(of)
 	}
 	m.gateState.DeletePartialMatch(of)
+	m.masked.DeletePartialMatch(of)
 }
 
 // cameraMetrics are one camera's counters, looked up once and at zero from the
 // start, so that a rate over them has a beginning.
 type cameraMetrics struct {
 	decoded, instants, motion       prometheus.Counter
+	masked                          prometheus.Gauge
 	decodeCPU, motionCPU, detectCPU prometheus.Counter
 	skipped                         map[Skip]prometheus.Counter
 	detections                      map[Class]prometheus.Counter
@@ -120,6 +128,7 @@ func (m *Metrics) forCamera(id ingest.CameraID) *cameraMetrics {
 		decoded:    m.decoded.WithLabelValues(c),
 		instants:   m.instants.WithLabelValues(c),
 		motion:     m.motion.WithLabelValues(c),
+		masked:     m.masked.WithLabelValues(c),
 		decodeCPU:  m.stages.WithLabelValues(c, "decode"),
 		motionCPU:  m.stages.WithLabelValues(c, "motion"),
 		detectCPU:  m.stages.WithLabelValues(c, "detect"),

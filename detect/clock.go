@@ -7,7 +7,10 @@ import "time"
 const (
 	clockSlack  = 200 * time.Millisecond // by which a second may be missed: pictures are looked at some times a second
 	clockBurst  = 300 * time.Millisecond // changes closer than this are one
-	clockTicks  = 3                      // seconds in a row
+	clockTicks  = 5                      // seconds in a row
+	clockHint   = 2                      // seconds in a row after which it is worth to wait for more
+	clockAlong  = 3                      // jumps with a ticking cell
+	clockSilent = 5 * time.Second        // a cell that did not tick for so long while it was watched does not tick
 	clockReach  = 14                     // cells to the left and right of a ticking one: as far as date and time are written
 	clockForget = time.Minute            // without a tick
 	clockLooks  = 12                     // and that many pictures without one: at a key frame every ten seconds the last digit is always the same
@@ -16,21 +19,23 @@ const (
 
 // clockCells finds the cells that change about once a second, and takes them out
 // of the search for motion. A cell of the clock jumps, stands still and jumps
-// again a second or two later; what walks or sways changes in picture after
-// picture. The last digit is found so. The others change too rarely; they are
-// found because they only change in the instant in which the last one does, or
-// because motion that was claimed there on a key frame turned out to be none.
-// What is masked stays so as long as a part of it ticks.
+// again a second later; what walks or sways changes in picture after picture. The
+// last digit is found so. The others change too rarely; they are found because
+// they only change in the instant in which the last one does, or because motion
+// that was claimed there on a key frame turned out to be none. A cell that does
+// anything else is looked at again, and all are when the last digit stands still.
 type clockCells struct {
 	w, h  int
 	cells []clockCell
 	most  int // masked cells, at most
 	count int // masked cells
+	seeds int // of these, those that tick
 	now   uint32
-	told  bool // now was set by who knows
-	looks int  // pictures since a masked cell changed
-	tick  uint32
-	open  int // cells that ticked, but not often enough
+	told  bool   // now was set by who knows
+	began uint32 // pictures follow on each other since
+	tick  uint32 // a masked cell changed
+	looks int    // pictures since then
+	open  int    // cells that may be about to be masked
 }
 
 // clockCell is what is known of one cell. Times are in milliseconds and run over
@@ -39,14 +44,15 @@ type clockCell struct {
 	last   uint32 // it jumped
 	burst  uint8  // pictures in a row
 	ticks  uint8  // seconds in a row
-	along  uint8  // jumps together with a masked cell in reach, and none without
+	along  uint8  // jumps together with a ticking cell in reach, and none without
 	masked bool
+	seed   bool // masked because it ticks
 	blamed bool // motion was claimed here on the last key frame
 }
 
 func (c *clockCells) resize(w, h int, share float64) {
-	c.w, c.h, c.cells = w, h, make([]clockCell, w*h)
-	c.most, c.count, c.open = int(share*float64(w*h)), 0, 0
+	*c = clockCells{w: w, h: h, cells: make([]clockCell, w*h), most: int(share * float64(w*h)), now: c.now, told: c.told}
+	c.began = c.now
 }
 
 // at says of when the next picture is.
@@ -57,7 +63,7 @@ func (c *clockCells) begin() {
 	if !c.told {
 		c.now += uint32(clockStep.Milliseconds())
 	}
-	c.told, c.open = false, 0
+	c.told = false
 }
 
 // since returns the time from a moment to the picture.
@@ -73,14 +79,42 @@ func (c *clockCells) pause() {
 	c.open = 0
 }
 
-// see takes whether cell i jumped in a picture that follows shortly on the one
-// before.
+// watch takes a picture: of each cell whether it jumped since the one before.
+// follows says that the one before was shortly before.
+func (c *clockCells) watch(jumped func(i int) bool, follows bool) {
+	changed := false
+	if c.count > 0 {
+		for i := range c.cells {
+			changed = changed || c.cells[i].masked && jumped(i)
+		}
+	}
+	if changed {
+		c.tick, c.looks = c.now, 0
+	} else if c.looks++; c.count > 0 && c.looks >= clockLooks && c.since(c.tick) >= clockForget {
+		c.forget()
+	}
+	if !follows {
+		c.began = c.now
+		return
+	}
+	c.open = 0
+	for i := range c.cells {
+		c.see(i, jumped(i))
+	}
+	for i := range c.cells {
+		if c.count > 0 {
+			c.together(i, jumped)
+		}
+	}
+}
+
+// see looks for cells that tick.
 func (c *clockCells) see(i int, jumped bool) {
 	k := &c.cells[i]
 	gap := c.since(k.last)
 	switch {
 	case !jumped:
-		if k.burst > 0 && gap > clockBurst {
+		if gap > clockBurst {
 			k.burst = 0
 		}
 		if gap > 2*time.Second+clockSlack {
@@ -88,34 +122,65 @@ func (c *clockCells) see(i int, jumped bool) {
 		}
 	case gap <= clockBurst:
 		if k.burst++; k.burst > 2 {
-			k.ticks, k.along = 0, 0
+			k.ticks = 0
 		}
 		k.last = c.now
 	default:
-		off := (gap + time.Second/2) % time.Second
-		if regular := gap < 5*time.Second/2 && (off-time.Second/2).Abs() <= clockSlack; regular {
+		switch {
+		case (gap - time.Second).Abs() <= clockSlack:
 			k.ticks = min(k.ticks+1, clockTicks)
-		} else {
+		case (gap - 2*time.Second).Abs() > clockSlack: // two seconds say nothing: not each digit differs from the next in each cell
 			k.ticks = 0
 		}
 		k.last, k.burst = c.now, 1
 	}
-	if k.ticks == clockTicks {
+	switch {
+	case k.ticks == clockTicks && !k.seed:
 		c.mask(i)
+		if k.masked {
+			k.seed = true
+			c.seeds++
+		}
+	case k.seed && (k.burst > 2 || c.since(k.last) > clockSilent && c.since(c.began) > clockSilent):
+		c.unmask(i)
 	}
-	if k.ticks > 0 && !k.masked {
+	if !k.masked && k.ticks >= clockHint {
 		c.open++
 	}
 }
 
-// alone says that cell i has ticked and not moved otherwise: it is no motion even
-// before it is known to be of a clock.
-func (c *clockCells) alone(i int) bool {
+// together looks for cells that change only together with one that ticks.
+func (c *clockCells) together(i int, jumped func(i int) bool) {
 	k := &c.cells[i]
-	return k.masked || k.ticks > 0 && k.burst <= 2
+	if k.seed {
+		return
+	}
+	if c.seeds == 0 {
+		c.unmask(i)
+		return
+	}
+	if !jumped(i) {
+		return
+	}
+	if k.burst > 1 || !c.reaches(i, jumped) {
+		if k.along = 0; k.burst != 2 { // the second picture after a change may still sharpen it
+			c.unmask(i)
+		}
+		return
+	}
+	if k.along++; k.along >= clockAlong {
+		c.mask(i)
+	}
 }
 
-// moving says that cell i changed in two pictures of the last three.
+// alone says that cell i has ticked and not moved otherwise: it is no motion.
+// A cell that is not masked must have ticked so many seconds.
+func (c *clockCells) alone(i int, ticks uint8) bool {
+	k := &c.cells[i]
+	return k.masked || k.ticks >= ticks && k.burst <= 2
+}
+
+// moving says that cell i changed in two pictures in a row.
 func (c *clockCells) moving(i int) bool { return c.cells[i].burst >= 2 }
 
 func (c *clockCells) mask(i int) {
@@ -126,56 +191,23 @@ func (c *clockCells) mask(i int) {
 	}
 }
 
-// end ends a picture. jumped tells of each cell whether it changed since the one
-// before; close says that the picture follows shortly on that one.
-func (c *clockCells) end(jumped func(i int) bool, near bool) {
-	if c.count == 0 {
-		return
+func (c *clockCells) unmask(i int) {
+	k := &c.cells[i]
+	if k.masked {
+		c.count--
 	}
-	ticked := false
-	for i := range c.cells {
-		ticked = ticked || c.cells[i].masked && jumped(i)
+	if k.seed {
+		c.seeds--
 	}
-	if ticked {
-		c.tick, c.looks = c.now, 0
-		if near {
-			c.follow(jumped)
-		}
-		return
-	}
-	if near {
-		for i := range c.cells {
-			if jumped(i) {
-				c.cells[i].along = 0
-			}
-		}
-	}
-	if c.looks++; c.looks >= clockLooks && c.since(c.tick) >= clockForget {
-		c.forget()
-	}
+	k.masked, k.seed, k.along, k.ticks = false, false, 0, 0
 }
 
-// follow masks the cells that only change together with the clock.
-func (c *clockCells) follow(jumped func(i int) bool) {
-	for i := range c.cells {
-		k := &c.cells[i]
-		if k.masked || !jumped(i) || k.burst != 1 {
-			continue
-		}
-		if !c.reaches(i, jumped) {
-			k.along = 0
-		} else if k.along++; k.along >= 2 {
-			c.mask(i)
-		}
-	}
-}
-
-// reaches says whether a masked cell for which is true stands near i on its line.
+// reaches says whether a ticking cell for which is true stands near i on its line.
 func (c *clockCells) reaches(i int, is func(i int) bool) bool {
 	x, y := i%c.w, i/c.w
 	for ny := max(0, y-1); ny <= min(c.h-1, y+1); ny++ {
 		for nx := max(0, x-clockReach); nx <= min(c.w-1, x+clockReach); nx++ {
-			if n := ny*c.w + nx; c.cells[n].masked && is(n) {
+			if n := ny*c.w + nx; c.cells[n].seed && is(n) {
 				return true
 			}
 		}
@@ -196,7 +228,7 @@ func (c *clockCells) acquit() {
 // vain says that there was no motion: blamed cells beside the clock belong to it.
 func (c *clockCells) vain() {
 	for i := range c.cells {
-		if k := &c.cells[i]; k.blamed && !k.masked && c.reaches(i, func(int) bool { return true }) {
+		if c.cells[i].blamed && c.reaches(i, func(int) bool { return true }) {
 			c.mask(i)
 		}
 	}
@@ -206,5 +238,5 @@ func (c *clockCells) vain() {
 // forget unmasks everything.
 func (c *clockCells) forget() {
 	clear(c.cells)
-	c.count, c.open, c.looks = 0, 0, 0
+	c.count, c.seeds, c.open, c.looks = 0, 0, 0, 0
 }

@@ -185,14 +185,17 @@ func (m *CellMotion) relearn(settle int) {
 
 // watchClock lets the search for clocks see which cells changed.
 func (m *CellMotion) watchClock() {
-	near := !m.sparse && m.followed
+	m.clock.watch(m.jumped, !m.sparse && m.followed)
 	m.followed = !m.sparse
-	if near {
-		for i := range m.cells {
-			m.clock.see(i, m.jumped(i))
-		}
+}
+
+// clockwork says that cell i does what a clock does.
+func (m *CellMotion) clockwork(i int) bool {
+	ticks := uint8(clockHint)
+	if m.instants <= early {
+		ticks = 1
 	}
-	m.clock.end(m.jumped, near)
+	return m.clock.alone(i, ticks)
 }
 
 func (m *CellMotion) jumped(i int) bool { return m.cells[i].jumped >= cellStrong }
@@ -426,21 +429,29 @@ type region struct {
 func (m *CellMotion) regions() Motion {
 	var found []region
 	need := int(math.Ceil(m.minArea * float64(m.w*m.h)))
-	total := 0
+	total, faint := 0, false
+	if m.sparse {
+		m.clock.acquit()
+	}
 	for i := range m.cells {
-		if c := &m.cells[i]; c.seen || c.changed < cellStrong || m.clock.alone(i) {
+		if c := &m.cells[i]; c.seen || c.changed < cellStrong || m.clockwork(i) {
 			continue
 		}
-		if r := m.flood(i); r.pixels >= need && r.recent >= cellStrong && (r.again || m.sparse || m.instants > early) {
+		r := m.flood(i)
+		if r.recent < cellStrong || !r.again && !m.sparse && m.instants <= early {
+			continue
+		}
+		if m.sparse && 2*r.pixels >= need {
+			faint = true
+			m.blame(r)
+		}
+		if r.pixels >= need {
 			found = append(found, r)
 			total += r.pixels
 		}
 	}
 	if len(found) == 0 {
-		return Motion{}
-	}
-	if m.sparse {
-		m.blame(found)
+		return Motion{Faint: faint}
 	}
 	slices.SortStableFunc(found, func(a, b region) int { return b.pixels - a.pixels })
 	// What does not fit is joined into the last box: a picture is pixelated by
@@ -457,16 +468,13 @@ func (m *CellMotion) regions() Motion {
 	return out
 }
 
-// blame remembers of which cells motion was claimed between two pictures that
-// are seconds apart.
-func (m *CellMotion) blame(found []region) {
-	m.clock.acquit()
-	for _, r := range found {
-		for y := r.y0; y <= r.y1; y++ {
-			for x := r.x0; x <= r.x1; x++ {
-				if i := y*m.cw + x; m.cells[i].changed > 0 {
-					m.clock.blame(i)
-				}
+// blame remembers of which cells a change between two pictures was that are
+// seconds apart.
+func (m *CellMotion) blame(r region) {
+	for y := r.y0; y <= r.y1; y++ {
+		for x := r.x0; x <= r.x1; x++ {
+			if i := y*m.cw + x; m.cells[i].changed > 0 {
+				m.clock.blame(i)
 			}
 		}
 	}
@@ -481,7 +489,7 @@ func (m *CellMotion) flood(i int) region {
 		i := m.stack[len(m.stack)-1]
 		m.stack = m.stack[:len(m.stack)-1]
 		x, y := i%m.cw, i/m.cw
-		if !m.clock.alone(i) {
+		if !m.clockwork(i) {
 			r.pixels += int(m.cells[i].changed)
 			r.recent += int(m.cells[i].recent)
 			r.again = r.again || m.clock.moving(i)

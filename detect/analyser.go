@@ -254,13 +254,21 @@ func (a *Analyser) accept(au ingest.AccessUnit) bool {
 	return true
 }
 
-func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
-	if a.decoder == nil {
-		d, err := a.opt.NewDecoder(au.Codec)
-		if err != nil {
-			return nil, err
-		}
+// open makes the camera's own decoder when there is none.
+func (a *Analyser) open(c ingest.Codec) error {
+	if a.decoder != nil {
+		return nil
+	}
+	d, err := a.opt.NewDecoder(c)
+	if err == nil {
 		a.decoder = d
+	}
+	return err
+}
+
+func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
+	if err := a.open(au.Codec); err != nil {
+		return nil, err
 	}
 	stage := beginStage(a.metrics.decodeCPU)
 	defer stage.end()

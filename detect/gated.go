@@ -177,14 +177,32 @@ func (a *Analyser) catchUp(ctx context.Context) {
 			if !a.step(ctx, au) || a.decoder == nil {
 				break
 			}
-		} else if frame, err := a.decode(au); err != nil {
-			a.refused(au, err)
+		} else if !a.pastUnit(au) {
 			break
-		} else if frame != nil {
-			a.metrics.decoded.Inc()
 		}
 	}
 	a.gate.caughtUp()
+}
+
+// pastUnit decodes a unit that leads to now and is not looked at itself.
+func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
+	if err := a.open(au.Codec); err != nil {
+		a.refused(au, err)
+		return false
+	}
+	if d, can := a.decoder.(Deblocker); can && !au.Key {
+		d.Deblock(false)
+		defer d.Deblock(true)
+	}
+	frame, err := a.decode(au)
+	if err != nil {
+		a.refused(au, err)
+		return false
+	}
+	if frame != nil {
+		a.metrics.decoded.Inc()
+	}
+	return true
 }
 
 // checkKey lets the pool decode a key unit and looks at its picture. The

@@ -214,18 +214,13 @@ func (s *motionScore) learnDeviation(d float64) {
 	if s.learned++; s.learned%madEvery != 0 {
 		return
 	}
-	s.sd = max(scoreLeastSD, 1.4826*s.deviation(0.5), s.deviation(0.85)/scoreHigh85)
-}
-
-// deviation returns that which this share of the latest is below.
-func (s *motionScore) deviation(share float64) float64 {
-	below, sum := int(share*float64(min(s.learned, madSamples))), 0
+	half, sum := min(s.learned, madSamples)/2, 0
 	for i, c := range s.counts {
-		if sum += int(c); sum > below {
-			return (float64(i) + 0.5) * scoreHigh / madBins
+		if sum += int(c); sum > half {
+			s.sd = max(scoreLeastSD, 1.4826*(float64(i)+0.5)*scoreHigh/madBins)
+			return
 		}
 	}
-	return scoreHigh
 }
 
 // learnQP tells constant rate from constant quality: there the quantiser of quiet

@@ -6,6 +6,7 @@ import (
 	"image"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -304,4 +305,54 @@ func pixels(m *image.YCbCr) []byte {
 		out = append(out, m.Cr[y*m.CStride:][:(m.Rect.Dx()+1)/2]...)
 	}
 	return out
+}
+
+// clock is a digit that changes each second and one that changes each ten, as
+// cameras write them into the picture; half a second off the GOP.
+const clock = "null[b];color=c=white:s=6x6:r=25,split[d][e];[b][d]overlay=x=60:y='10+4*mod(floor(t*1.003+0.4),4)':eval=frame:shortest=1[c];[c][e]overlay=x=48:y='10+4*mod(floor((t*1.003+0.4)/10),4)':eval=frame:shortest=1"
+
+// What changes without anybody's moving is not confirmed as motion, and the gate
+// sleeps again.
+func TestGateIsNotFooled(t *testing.T) {
+	for _, c := range []struct {
+		name, filter string
+		check        func(t *testing.T, r run)
+	}{
+		{"clock", clock, func(t *testing.T, r run) {
+			require.Positive(t, r.metrics["sharpeyes_motion_masked_share"])
+			require.LessOrEqual(t, r.metrics["sharpeyes_motion_masked_share"], 0.03)
+		}},
+		{"infrared switch", "lutyuv=y=val*0.5+60:u=128:v=128:enable='between(t,40.6,60)'", func(t *testing.T, r run) {
+			require.Equal(t, 2, r.global(), "there and back")
+		}},
+		{"flicker", "eq=brightness='0.02*sin(2*PI*t*9.25)':eval=frame", nil},
+		{"cloud", "eq=contrast='1+0.15*sin(2*PI*t/20)':eval=frame", nil},
+	} {
+		rates := []string{"vbr", "cbr"}
+		if c.check == nil {
+			rates = rates[:1] // where size alone speaks
+		}
+		for _, rate := range rates {
+			t.Run(c.name+" "+rate, func(t *testing.T) {
+				r := analyseClip(t, encode(t, "libx264", 75, c.filter, streams()[rate]...), watched(), true)
+				t.Logf("instants with motion %d, wakes by score %.0f by key %.0f, unconfirmed %.0f, masked %.4f", r.motion(0), r.metrics["sharpeyes_gate_wakes_total score"],
+					r.metrics["sharpeyes_gate_wakes_total key"], r.metrics["sharpeyes_gate_unconfirmed_total"], r.metrics["sharpeyes_motion_masked_share"])
+				require.Zero(t, r.confirmed())
+				require.LessOrEqual(t, r.metrics["sharpeyes_gate_unconfirmed_total"], 8.0)
+				require.Equal(t, 1.0, r.metrics["sharpeyes_gate_state idle"], "idle at the end")
+				if c.check != nil {
+					c.check(t, r)
+				}
+			})
+		}
+	}
+}
+
+// A clock in the picture does not hide who walks through it.
+func TestGateFindsWhoWalksBehindAClock(t *testing.T) {
+	all := encode(t, "libx264", 50, strings.Replace(crossing, "drawbox", clock+"[k];[k]drawbox", 1), streams()["vbr"]...)
+	full, gated := analyseClip(t, all, watched(), false), analyseClip(t, all, watched(), true)
+	require.NotEmpty(t, full.opened)
+	require.Positive(t, gated.metrics["sharpeyes_motion_masked_share"])
+	checkRecall(t, full, gated, 2500*time.Millisecond)
 }

@@ -438,7 +438,7 @@ func (m *CellMotion) regions() Motion {
 			continue
 		}
 		r := m.flood(i)
-		if r.recent < cellStrong || !r.again && !m.sparse && m.instants <= early {
+		if r.recent < cellStrong || !r.again && !m.sparse && m.maybeClock(i) {
 			continue
 		}
 		if m.sparse && 2*r.pixels >= need {
@@ -466,6 +466,13 @@ func (m *CellMotion) regions() Motion {
 		out.Boxes = append(out.Boxes, m.box(r))
 	}
 	return out
+}
+
+// maybeClock says that a region that begins at cell i and changed only once may
+// be of a clock: nothing is known of clocks yet, or one is half known, or one
+// ticks on the same line.
+func (m *CellMotion) maybeClock(i int) bool {
+	return m.instants <= early || m.instants <= 2*early && m.clock.open > 0 || m.clock.reaches(i, func(int) bool { return true })
 }
 
 // blame remembers of which cells a change between two pictures was that are

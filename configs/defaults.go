@@ -41,14 +41,14 @@ func defaultStream() Stream {
 		Gate: Gate{
 			Mode: "auto", Threshold: 6, Smoothing: 0.15, WarmUp: Duration(30 * time.Second), Hold: Duration(2 * time.Second),
 			Confirm: 3, ConfirmOf: 5, ConfirmWithin: Duration(time.Second), MaxWakes: 30,
-			KeyEvery: Duration(time.Second), MaxGOP: Duration(12 * time.Second), RingBytes: 8 << 20,
+			KeyEvery: Duration(10 * time.Second), MaxGOP: Duration(12 * time.Second), RingBytes: 8 << 20,
 			Behind: Duration(2 * time.Second),
 		},
 	}
 }
 
 func defaultCamera() Camera {
-	return Camera{LegalBasis: "unknown", Motion: Motion{Method: MotionCells, Threshold: 20, MinArea: 0.0005}}
+	return Camera{LegalBasis: "unknown", Motion: Motion{Method: MotionCells, Threshold: 20, MinArea: 0.0005, ClockArea: 0.03}}
 }
 
 func defaultCenter() Center {

@@ -255,13 +255,21 @@ func (a *Analyser) accept(au ingest.AccessUnit) bool {
 	return true
 }
 
-func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
-	if a.decoder == nil {
-		d, err := a.opt.NewDecoder(au.Codec)
-		if err != nil {
-			return nil, err
-		}
+// open makes the camera's own decoder when there is none.
+func (a *Analyser) open(c ingest.Codec) error {
+	if a.decoder != nil {
+		return nil
+	}
+	d, err := a.opt.NewDecoder(c)
+	if err == nil {
 		a.decoder = d
+	}
+	return err
+}
+
+func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
+	if err := a.open(au.Codec); err != nil {
+		return nil, err
 	}
 	stage := beginStage(a.metrics.decodeCPU)
 	defer stage.end()
@@ -313,8 +321,16 @@ func (a *Analyser) findMotion(at time.Time, f *Frame) Motion {
 		a.gate.score.resize(f.Image.Rect.Dx(), f.Image.Rect.Dy())
 	}
 	stage := beginStage(a.metrics.motionCPU)
+	c, masks := a.opt.Motion.(clocked)
+	if masks {
+		c.At(time.Duration(at.UnixMilli()) * time.Millisecond) // runs over, which is no matter
+	}
 	motion := a.opt.Motion.Find(f.Luma)
 	stage.end()
+	if masks {
+		share, _ := c.Masked()
+		a.metrics.masked.Set(share)
+	}
 	a.metrics.instants.Inc()
 	a.remember(at, motion)
 	return motion

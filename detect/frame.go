@@ -37,6 +37,15 @@ type Decoder interface {
 	Close()
 }
 
+// Deblocker is a Decoder that can leave out the deblocking filter of units whose
+// pictures nobody looks at.
+type Deblocker interface {
+	// Deblock says whether the units that follow are deblocked, as they are at
+	// first. Without it decoding is cheaper and pictures drift a little until the
+	// next key unit.
+	Deblock(on bool)
+}
+
 // Detector finds objects. It is shared by all cameras of a node and is safe for
 // concurrent use.
 type Detector interface {

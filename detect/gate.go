@@ -52,10 +52,11 @@ const (
 	gateRaise      = 1.2              // of the threshold, by an unconfirmed wake
 	gateRaiseMost  = 3.0
 	gateDecay      = 0.95
-	gateEarly      = 0.75            // a key unit before this share of the usual GOP is early
-	gateGOPs       = 5               // that must agree to be usual
-	gateUnread     = 50              // units in a row whose header is not understood
-	gateKeyEvery   = 2 * time.Second // a longer key_every holds only where the score sees everything
+	gateForgive    = 10 * time.Minute // without an unconfirmed wake the threshold decays once
+	gateEarly      = 0.75             // a key unit before this share of the usual GOP is early
+	gateGOPs       = 5                // that must agree to be usual
+	gateUnread     = 50               // units in a row whose header is not understood
+	gateKeyEvery   = time.Second      // a longer key_every holds only where the score sees everything
 	gateRecover    = 10 * time.Second
 	gateScoreAfter = 10 * time.Second // after a global change, without wakes by the score
 	gateLongGOP    = 4 * time.Second  // with a longer one the warm-up decodes everything: key units say too little
@@ -102,6 +103,7 @@ type gate struct {
 	moved   time.Time
 	seen    []bool // latest instants: something moved
 	misses  []time.Time
+	settled time.Time // the threshold was changed
 	lastKey time.Time
 	keyPTS  time.Duration
 	checked time.Time
@@ -111,11 +113,19 @@ type gate struct {
 	mute    time.Time // the score wakes nobody before
 	calm    time.Time // not behind since
 	tracks  int
+
+	steady   bool    // the last key unit was as large as those before
+	lastHigh float64 // score of the GOP before it
+	learning bool    // the motion finder is about to mask a clock
+	lit      bool    // most of the picture changed since the wake
+	vain     bool    // the last wake by a key unit was not confirmed
 }
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.
 func newGate(cfg configs.Gate, codec ingest.Codec, count *gateMetrics) *gate {
-	return &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count, raised: cfg.Threshold}
+	g := &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count}
+	g.setThreshold(cfg.Threshold, time.Time{})
+	return g
 }
 
 // enter changes the state.
@@ -129,7 +139,7 @@ func (g *gate) enter(s GateState) {
 
 // wake begins to decode everything.
 func (g *gate) wake(c WakeCause, at time.Time) gateAction {
-	g.cause, g.woke, g.moved, g.sure = c, at, at, false
+	g.cause, g.woke, g.moved, g.sure, g.lit, g.vain = c, at, at, false, false, false
 	g.seen = g.seen[:0]
 	switch c {
 	case WakeStart:
@@ -152,7 +162,10 @@ func (g *gate) unit(u gateUnit) gateAction {
 	early := g.follow(u)
 	moving := g.state == GateActive && u.at.Sub(g.moved) < time.Second || g.state == GateDegraded
 	z := 0.0
-	if !u.key {
+	if u.key {
+		g.lastHigh, g.score.highest = g.score.highest, 0
+		g.steady = g.score.steady(u.header)
+	} else {
 		z = g.score.add(u.header, u.at, moving)
 	}
 	g.load(u)
@@ -193,7 +206,7 @@ func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
 		return g.wake(c, u.at)
 	case early && g.mayMiss(u.at):
 		return g.wake(WakeEarlyKey, u.at)
-	case u.key && g.due(u.at):
+	case u.key && g.due(u):
 		return gateCheck
 	case z >= g.raised && u.at.Sub(g.began) >= g.cfg.WarmUp.Std() && u.at.After(g.mute) && g.mayMiss(u.at):
 		return g.wake(WakeScore, u.at)
@@ -208,13 +221,17 @@ func (g *gate) ungateable(u gateUnit) bool {
 }
 
 // due says whether a key unit must be looked at. Where the quantiser moves, the
-// score may miss what is small, and key units are what finds it.
-func (g *gate) due(at time.Time) bool {
+// score may miss what is small, and key units are what finds it. Where it does
+// not, a key unit that is as large as ever after a GOP without a sign of motion
+// shows what the last one showed.
+func (g *gate) due(u gateUnit) bool {
+	quiet := g.steady && g.score.constant && g.lastHigh < g.cfg.Threshold/2 && g.state == GateIdle
 	every := g.cfg.KeyEvery.Std()
-	if !g.score.constant || g.state == GateStationary {
+	if !quiet || u.at.Sub(g.began) < g.cfg.WarmUp.Std() {
 		every = min(every, gateKeyEvery)
 	}
-	return g.checked.IsZero() || at.Sub(g.checked) >= every-g.usual()/2
+	// Half a GOP later than the first that is over the time, at most.
+	return g.checked.IsZero() || u.at.Sub(g.checked) >= every-g.usual()/2
 }
 
 // usual is the length of the latest GOP, zero when it is not known.
@@ -236,6 +253,7 @@ func (g *gate) follow(u gateUnit) (early bool) {
 	if !u.key {
 		return false
 	}
+	g.perKey(u.at)
 	if !g.lastKey.IsZero() && !u.dropped {
 		gop := u.at.Sub(g.lastKey)
 		if len(g.gops) == gateGOPs {
@@ -254,6 +272,15 @@ func (g *gate) follow(u gateUnit) (early bool) {
 	}
 	g.lastKey, g.keyPTS, g.units = u.at, u.pts, 0
 	return early
+}
+
+// perKey does what needs no doing more often than once in a GOP.
+func (g *gate) perKey(at time.Time) {
+	if g.raised > g.cfg.Threshold && at.Sub(g.settled) >= gateForgive {
+		g.setThreshold(g.raised*gateDecay, at)
+	}
+	g.mayMiss(at)
+	g.count.say(g.count.constant, g.score.constant)
 }
 
 // gateable says whether a stream that was given up has become one that can be
@@ -302,7 +329,7 @@ func (g *gate) key(at time.Time, m Motion) (wake bool) {
 		g.changed(at)
 		return false
 	}
-	if !m.Active || g.state == GateDegraded {
+	if !m.Active && !m.Faint || g.state == GateDegraded {
 		return false
 	}
 	g.wake(WakeKey, at)
@@ -313,6 +340,7 @@ func (g *gate) key(at time.Time, m Motion) (wake bool) {
 // camera was turned.
 func (g *gate) changed(at time.Time) {
 	g.score.reset()
+	g.lit = true
 	g.mute = at.Add(gateScoreAfter)
 	g.seen = g.seen[:0]
 }
@@ -351,10 +379,11 @@ func (g *gate) motion(at time.Time, m Motion, tracks int) {
 }
 
 // longStart says that the stream is new and its key units too far apart, as far
-// as is known, to find what moves before the score has learned.
+// as is known, to find what moves before the score has learned, or that a clock
+// in the picture is half learned.
 func (g *gate) longStart(at time.Time) bool {
 	gop := g.usual()
-	return at.Sub(g.began) < g.cfg.WarmUp.Std() && (gop == 0 || max(gop, at.Sub(g.lastKey)) > gateLongGOP)
+	return at.Sub(g.began) < g.cfg.WarmUp.Std() && (g.learning || gop == 0 || max(gop, at.Sub(g.lastKey)) > gateLongGOP)
 }
 
 func laterOf(a, b time.Time) time.Time {
@@ -374,8 +403,15 @@ func (g *gate) confirm() {
 	}
 	if n >= g.cfg.Confirm {
 		g.sure = true
-		g.raised = max(g.cfg.Threshold, g.raised*gateDecay)
+		g.setThreshold(g.raised*gateDecay, g.since)
 	}
+}
+
+// setThreshold changes the threshold within its bounds.
+func (g *gate) setThreshold(t float64, at time.Time) {
+	g.raised = min(max(g.cfg.Threshold, t), gateRaiseMost*g.cfg.Threshold)
+	g.settled = at
+	g.count.threshold.Set(g.raised)
 }
 
 // rest ends the active state.
@@ -390,12 +426,16 @@ func (g *gate) rest() {
 // unconfirmed makes the score less ready to wake.
 func (g *gate) unconfirmed(at time.Time) {
 	g.count.unconfirmed.Inc()
+	g.vain = g.cause == WakeKey
+	if g.lit {
+		return // there was something: a light
+	}
 	if g.cause == WakeScore || g.cause == WakeEarlyKey {
 		g.misses = append(g.misses, at)
 	}
 	if g.cause == WakeScore {
-		g.raised = min(g.raised*gateRaise, gateRaiseMost*g.cfg.Threshold)
-		g.score.residual = 0
+		g.setThreshold(g.raised*gateRaise, at)
+		g.score.vain()
 	}
 }
 
@@ -405,7 +445,9 @@ func (g *gate) mayMiss(at time.Time) bool {
 	for len(g.misses) > 0 && at.Sub(g.misses[0]) > time.Hour {
 		g.misses = slices.Delete(g.misses, 0, 1)
 	}
-	return len(g.misses) < g.cfg.MaxWakes
+	may := len(g.misses) < g.cfg.MaxWakes
+	g.count.say(g.count.capped, !may)
+	return may
 }
 
 // ask wakes the gate at the next unit.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/configs"
@@ -21,6 +22,9 @@ type stream struct {
 	size func(n int) int
 	qp   func(n int) int8
 	kind func(n int) (PictureType, bool)
+
+	keySize func() int
+
 	gop  int
 	late time.Duration
 	move bool // pixels move
@@ -34,6 +38,7 @@ func newStream(t *testing.T, change func(*configs.Gate)) *stream {
 	s := &stream{t: t, g: newGate(cfg, ingest.H264, NewMetrics(nil).forGate("x")), r: rand.New(rand.NewPCG(1, 2)), gop: 50}
 	s.size = func(int) int { return 900 + s.r.IntN(200) }
 	s.qp = func(int) int8 { return 28 }
+	s.keySize = func() int { return 12000 }
 	s.kind = func(int) (PictureType, bool) { return PictureP, true }
 	return s
 }
@@ -49,7 +54,7 @@ func (s *stream) run(seconds float64) map[gateAction]int {
 		typ, ref := s.kind(s.n)
 		h := Header{OK: true, Type: typ, Reference: ref, QP: s.qp(s.n), Slices: 1, Bytes: s.size(s.n)}
 		if key {
-			h.Type, h.Key, h.Reference, h.Bytes = PictureI, true, true, 12000
+			h.Type, h.Key, h.Reference, h.Bytes = PictureI, true, true, s.keySize()
 		}
 		act := s.g.unit(gateUnit{header: h, key: key, at: s.now(), pts: time.Duration(s.n) * time.Second / 25, behind: s.late, fits: true})
 		did[act]++
@@ -284,6 +289,112 @@ func TestScoreTellsConstantRateFromConstantQuality(t *testing.T) {
 	s.qp = func(int) int8 { return int8(22 + s.r.IntN(12)) }
 	s.run(60)
 	require.False(t, s.g.score.constant)
+}
+
+// Rain begins and stays: what proved to be no motion is the new quiet, and what
+// rises above it is seen. Rain ends: so is that, without waiting.
+func TestScoreTakesWhatWasInVainForQuiet(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(60)
+	s.size = func(int) int { return 2200 + s.r.IntN(300) }
+	did := s.run(120)
+	require.InDelta(t, 1, did[gateWake], 1, "it rains")
+	s.size = func(int) int { return 900 + s.r.IntN(200) }
+	require.Zero(t, s.run(60)[gateWake], "it rains no more")
+	s.size = func(int) int { return 2600 }
+	require.Equal(t, 1, s.run(1)[gateWake], "somebody comes")
+}
+
+// A light is no wake in vain: it says nothing of the threshold.
+func TestGateDoesNotBlameTheScoreForALight(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(40)
+	s.size = func(int) int { return 2600 }
+	require.Equal(t, 1, s.run(0.5)[gateWake])
+	s.g.motion(s.now(), Motion{Global: true}, 0)
+	s.run(3)
+	require.Equal(t, GateIdle, s.g.state)
+	require.Equal(t, 6.0, s.g.raised)
+	require.Empty(t, s.g.misses)
+}
+
+func TestGateForgivesWithTime(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(40)
+	s.g.setThreshold(12, s.now())
+	s.run(1300)
+	require.InDelta(t, 12*gateDecay*gateDecay, s.g.raised, 0.01, "twice in 21 minutes")
+}
+
+// At constant quality one key unit in ten seconds is looked at, as long as key
+// units are of one size and the score is low; at a constant rate each is.
+func TestGateSkipsKeyUnitsOfQuietVBR(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		set         func(s *stream)
+		least, most int
+	}{
+		{"constant quality", func(*stream) {}, 12, 14},
+		{"rounded between two quantisers", func(s *stream) { s.qp = func(n int) int8 { return int8(28 + n/3%2) } }, 12, 14},
+		{"key units differ", func(s *stream) { s.keySize = func() int { return 11000 + s.r.IntN(2000) } }, 60, 60},
+		{"constant rate", func(s *stream) { s.qp = func(int) int8 { return int8(24 + s.r.IntN(6)) } }, 60, 60},
+		{"the score is up", func(s *stream) { s.g.cfg.Threshold = 0.001 }, 60, 60},
+		{"somebody stands there", func(s *stream) { s.g.state = GateStationary }, 60, 60},
+		{"as configured", func(s *stream) { s.g.cfg.KeyEvery = configs.Duration(time.Second) }, 60, 60},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStream(t, nil)
+			s.run(120)
+			c.set(s)
+			s.run(240)
+			did := s.run(120)
+			require.GreaterOrEqual(t, did[gateCheck], c.least)
+			require.LessOrEqual(t, did[gateCheck], c.most)
+		})
+	}
+	s := newStream(t, nil)
+	s.run(200)
+	require.Zero(t, s.run(4)[gateCheck]%2)
+	s.keySize = func() int { return 12600 }
+	require.GreaterOrEqual(t, s.run(2)[gateCheck], 1, "a key unit of another size is looked at")
+}
+
+// What is half as large as motion is worth a look between key units.
+func TestGateWakesForWhatIsFaint(t *testing.T) {
+	s := newStream(t, nil)
+	s.run(40)
+	require.True(t, s.g.key(s.now(), Motion{Faint: true}))
+	require.Equal(t, WakeKey, s.g.cause)
+	s.g.enter(GateDegraded)
+	require.False(t, s.g.key(s.now(), Motion{Faint: true}))
+}
+
+func TestGateSaysInMetricsWhatItLearned(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := newStream(t, func(c *configs.Gate) { c.MaxWakes = 1 })
+	s.g.count = NewMetrics(reg).forGate("x")
+	s.run(200)
+	got := func(name string) float64 { return gaugeOf(t, reg, name) }
+	require.Equal(t, 1.0, got("sharpeyes_gate_constant_quality"))
+	require.Zero(t, got("sharpeyes_gate_wakes_capped"))
+	s.g.cause = WakeScore
+	s.g.unconfirmed(s.now())
+	s.run(3)
+	require.Equal(t, 1.0, got("sharpeyes_gate_wakes_capped"))
+	require.InDelta(t, 7.2, got("sharpeyes_gate_threshold"), 0.01)
+}
+
+// gaugeOf returns the only series of a gauge.
+func gaugeOf(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			require.Len(t, f.GetMetric(), 1)
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
 }
 
 func TestGateDoesNotAllocate(t *testing.T) {

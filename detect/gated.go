@@ -30,6 +30,13 @@ type gated struct {
 // sparse is a motion finder that can be told that pictures come seconds apart.
 type sparse interface{ Sparse(on bool) }
 
+// clocked is a motion finder that masks by itself what changes once a second.
+type clocked interface {
+	At(t time.Duration)                     // of when the next picture is
+	Vain()                                  // what was claimed on the last key unit was no motion
+	Masked() (share float64, learning bool) // of the picture; more is about to be found
+}
+
 // begin starts on a stream of a codec.
 func (a *Analyser) begin(c ingest.Codec) {
 	if a.opt.Keys == nil {
@@ -173,14 +180,32 @@ func (a *Analyser) catchUp(ctx context.Context) {
 			if !a.step(ctx, au) || a.decoder == nil {
 				break
 			}
-		} else if frame, err := a.decode(au); err != nil {
-			a.refused(au, err)
+		} else if !a.pastUnit(au) {
 			break
-		} else if frame != nil {
-			a.metrics.decoded.Inc()
 		}
 	}
 	a.gate.caughtUp()
+}
+
+// pastUnit decodes a unit that leads to now and is not looked at itself.
+func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
+	if err := a.open(au.Codec); err != nil {
+		a.refused(au, err)
+		return false
+	}
+	if d, can := a.decoder.(Deblocker); can && !au.Key {
+		d.Deblock(false)
+		defer d.Deblock(true)
+	}
+	frame, err := a.decode(au)
+	if err != nil {
+		a.refused(au, err)
+		return false
+	}
+	if frame != nil {
+		a.metrics.decoded.Inc()
+	}
+	return true
 }
 
 // checkKey lets the pool decode a key unit and looks at its picture. The
@@ -254,7 +279,15 @@ func (a *Analyser) tellGate(at time.Time, m Motion) {
 		return
 	}
 	was := a.gate.state
+	c, masks := a.opt.Motion.(clocked)
+	if masks {
+		_, a.gate.learning = c.Masked()
+	}
 	a.gate.motion(at, m, a.tracker.Len())
+	if masks && a.gate.vain {
+		a.gate.vain = false
+		c.Vain()
+	}
 	if was != a.gate.state && (a.gate.state == GateIdle || a.gate.state == GateStationary) {
 		a.rest()
 	}

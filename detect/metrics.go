@@ -25,6 +25,8 @@ type Metrics struct {
 	unconfirmed *prometheus.CounterVec
 	units       *prometheus.CounterVec
 	main        *prometheus.CounterVec
+
+	masked, capped, threshold, constant *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics of all analysers with reg; a nil reg
@@ -50,8 +52,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		units:       counter("sharpeyes_gate_units_total", "Access units that came to the gate, and those that were decoded: key units alone, to catch up, or as they came.", "what"),
 		main:        counter("sharpeyes_main_pictures_total", "Pictures of the main stream that were wanted while the substream is analysed, by result.", "result"),
 	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"camera"})
+	}
+	m.masked = gauge("sharpeyes_motion_masked_share", "Share of the picture, 0 to 1, in which motion is not looked for because it changes about once a second, as a clock written into the picture does.")
+	m.capped = gauge("sharpeyes_gate_wakes_capped", "1 while only key units wake the gate because there were max_wakes unconfirmed wakes within an hour.")
+	m.threshold = gauge("sharpeyes_gate_threshold", "Standard deviations at which the score wakes the gate: as configured, and higher after unconfirmed wakes.")
+	m.constant = gauge("sharpeyes_gate_constant_quality", "1 where the stream was learned to be of constant quality (VBR), 0 where its rate is constant (CBR) or not enough is known.")
 	if reg != nil {
-		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
+		reg.MustRegister(m.masked, m.capped, m.threshold, m.constant, m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
 			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.main)
 	}
 	return m
@@ -67,12 +76,16 @@ func (m *Metrics) Forget(camera ingest.CameraID) {
 		v.DeletePartialMatch(of)
 	}
 	m.gateState.DeletePartialMatch(of)
+	for _, g := range []*prometheus.GaugeVec{m.masked, m.capped, m.threshold, m.constant} {
+		g.DeletePartialMatch(of)
+	}
 }
 
 // cameraMetrics are one camera's counters, looked up once and at zero from the
 // start, so that a rate over them has a beginning.
 type cameraMetrics struct {
 	decoded, instants, motion       prometheus.Counter
+	masked                          prometheus.Gauge
 	decodeCPU, motionCPU, detectCPU prometheus.Counter
 	skipped                         map[Skip]prometheus.Counter
 	detections                      map[Class]prometheus.Counter
@@ -87,16 +100,22 @@ type gateMetrics struct {
 	wakes                                map[WakeCause]prometheus.Counter
 	unconfirmed                          prometheus.Counter
 	received, keys, caughtUp, continuous prometheus.Counter
+	capped, threshold, constant          prometheus.Gauge
+}
+
+// say sets a gauge that is 1 or 0.
+func (m *gateMetrics) say(g prometheus.Gauge, on bool) {
+	if on {
+		g.Set(1)
+	} else {
+		g.Set(0)
+	}
 }
 
 // enter says in which state the gate is.
 func (m *gateMetrics) enter(s GateState) {
 	for state, g := range m.state {
-		if state == s {
-			g.Set(1)
-		} else {
-			g.Set(0)
-		}
+		m.say(g, state == s)
 	}
 }
 
@@ -106,6 +125,7 @@ func (m *Metrics) forGate(c string) *gateMetrics {
 		wakes: make(map[WakeCause]prometheus.Counter), unconfirmed: m.unconfirmed.WithLabelValues(c),
 		received: m.units.WithLabelValues(c, "received"), keys: m.units.WithLabelValues(c, "key"),
 		caughtUp: m.units.WithLabelValues(c, "catch_up"), continuous: m.units.WithLabelValues(c, "continuous"),
+		capped: m.capped.WithLabelValues(c), threshold: m.threshold.WithLabelValues(c), constant: m.constant.WithLabelValues(c),
 	}
 	for _, s := range GateStates() {
 		out.state[s] = m.gateState.WithLabelValues(c, string(s))
@@ -123,6 +143,7 @@ func (m *Metrics) forCamera(id ingest.CameraID) *cameraMetrics {
 		decoded:    m.decoded.WithLabelValues(c),
 		instants:   m.instants.WithLabelValues(c),
 		motion:     m.motion.WithLabelValues(c),
+		masked:     m.masked.WithLabelValues(c),
 		decodeCPU:  m.stages.WithLabelValues(c, "decode"),
 		motionCPU:  m.stages.WithLabelValues(c, "motion"),
 		detectCPU:  m.stages.WithLabelValues(c, "detect"),

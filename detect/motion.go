@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sharpeyes/sharpeyes/configs"
 )
@@ -26,6 +27,11 @@ const (
 	gainUnit     = 1 << gainBits
 	scaleBits    = 5 // averages are kept in 1/128 grey level: sums of four pixels << 5
 	globalChange = 0.5
+	lightChange  = 6  // a cell's mean that changed by this part of the threshold, apart from a change of brightness, tells of a switch of light
+	lightSettle  = 8  // instants after a switch of light before motion is claimed
+	early        = 40 // instants in which only what changes again and again is motion: of a clock nothing is known yet
+
+	motionClockArea = 0.03 // share of the picture that a clock may take, when configs.Motion says nothing
 
 	sparseWeight = 4 // instants that a picture counts for when pictures come seconds apart
 	sparseShift  = 2 // by how much faster one is learned then, as a power of two
@@ -37,15 +43,18 @@ const (
 // a region. A region counts when it is large enough and also differs from the
 // last half second, so that a parked car, or the hole it leaves, is not motion
 // although the scene has not learned it yet. A change of brightness of the
-// whole picture is compensated; when more than half of the picture changed
-// nothing is claimed and the scene is learned anew.
+// whole picture is compensated; when more than half of the picture changed, or
+// a little in more than half of its cells at once as when the infrared light is
+// switched, nothing is claimed and the scene is learned anew. Cells that change
+// about once a second, as the clock does that cameras write into their picture,
+// are found and masked.
 type CellMotion struct {
 	threshold int32 // in averages' units
 	minArea   float64
 	masks     []Polygon
 
-	w, h, cw, ch int // halved picture, cells
-	half         []int16
+	w, h, cw, ch int     // halved picture, cells
+	half, before []int16 // this picture and the one before
 	scene        []int16
 	recent       []int16
 	cells        []motionCell
@@ -55,6 +64,13 @@ type CellMotion struct {
 	sparse       bool
 	stack        []int
 	ratios       [4 * gainUnit]int32
+
+	clock     clockCells
+	clockArea float64
+	lastGain  int32
+
+	sums, sumsBefore []int16 // of every other cell, in this picture and the one before
+	followed         bool    // the picture before was shortly before
 }
 
 // motionCell is what one instant counted in one cell.
@@ -63,6 +79,7 @@ type motionCell struct {
 	seen    bool // by the search for regions
 	changed int16
 	recent  int16
+	jumped  int16 // since the picture before
 }
 
 var _ MotionFinder = (*CellMotion)(nil)
@@ -77,15 +94,42 @@ func NewCellMotion(cfg configs.Motion, masks [][]configs.Point) *CellMotion {
 	if cfg.MinArea <= 0 {
 		cfg.MinArea = motionMinArea
 	}
-	return &CellMotion{threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: NewPolygons(masks)}
+	if cfg.ClockArea <= 0 {
+		cfg.ClockArea = motionClockArea
+	}
+	return &CellMotion{
+		threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: NewPolygons(masks),
+		clockArea: cfg.ClockArea, lastGain: gainUnit,
+	}
 }
 
 // Sparse says that pictures come seconds apart from now on, as key units do, or
 // again as usual. A picture then counts for four: the scene is learned in steps
 // four times as large, and what moved is what differs from the picture before.
-func (m *CellMotion) Sparse(on bool) { m.sparse = on }
+func (m *CellMotion) Sparse(on bool) {
+	m.sparse, m.followed = on, false
+	m.clock.pause()
+}
 
-// Reset forgets the scene.
+// At says of when the next picture is, on any clock. Who never says it gives
+// eight pictures a second.
+func (m *CellMotion) At(t time.Duration) { m.clock.at(t) }
+
+// Vain says that what was claimed on the last sparse picture was no motion.
+// Where it was beside the clock it is taken for a part of it.
+func (m *CellMotion) Vain() { m.clock.vain() }
+
+// Masked returns the share of the picture, 0..1, in which nothing is looked for
+// because it changes about once a second, and whether more of it is about to be
+// found.
+func (m *CellMotion) Masked() (share float64, learning bool) {
+	if len(m.cells) == 0 {
+		return 0, false
+	}
+	return float64(m.clock.count) / float64(len(m.cells)), m.clock.open > 0
+}
+
+// Reset forgets the scene, but not where the clock is.
 func (m *CellMotion) Reset() { m.instants = 0 }
 
 // Find implements MotionFinder. Motion.Boxes is the caller's to keep. A picture
@@ -98,24 +142,33 @@ func (m *CellMotion) Find(l Luma) Motion {
 	if l.Width/2 != m.w || l.Height/2 != m.h {
 		m.resize(l.Width/2, l.Height/2)
 	}
+	m.half, m.before = m.before, m.half
 	m.halve(l)
-	if m.instants == 0 {
+	m.clock.begin()
+	begins := m.instants == 0
+	if begins {
 		m.learnAll()
+		copy(m.before, m.half)
 		m.quietUntil = warmUp
 	}
 	m.instants++
 	if m.sparse {
 		m.instants += sparseWeight - 1
 	}
-	changed := m.compare(m.gain())
+	gain, lit := m.gain()
+	changed := m.compare(gain)
 	if m.free == 0 {
 		return Motion{}
 	}
+	m.watchClock()
 	area := float64(changed) / float64(m.free)
-	if area > globalChange {
-		m.learnAll()
-		m.quietUntil = m.instants + settle
+	switch {
+	case area > globalChange:
+		m.relearn(settle)
 		return Motion{Area: area, Global: true}
+	case lit > globalChange && !begins:
+		m.relearn(lightSettle)
+		return Motion{Area: lit, Global: true}
 	}
 	if m.instants <= m.quietUntil {
 		return Motion{}
@@ -123,10 +176,37 @@ func (m *CellMotion) Find(l Luma) Motion {
 	return m.regions()
 }
 
+// relearn takes the picture for the scene and claims nothing for some instants.
+func (m *CellMotion) relearn(settle int) {
+	m.learnAll()
+	m.lastGain = gainUnit
+	m.quietUntil = m.instants + settle
+}
+
+// watchClock lets the search for clocks see which cells changed.
+func (m *CellMotion) watchClock() {
+	m.clock.watch(m.jumped, !m.sparse && m.followed)
+	m.followed = !m.sparse
+}
+
+// clockwork says that cell i does what a clock does.
+func (m *CellMotion) clockwork(i int) bool {
+	ticks := uint8(clockHint)
+	if m.instants <= early {
+		ticks = 1
+	}
+	return m.clock.alone(i, ticks)
+}
+
+func (m *CellMotion) jumped(i int) bool { return m.cells[i].jumped >= cellStrong }
+
 func (m *CellMotion) resize(w, h int) {
 	m.w, m.h = w, h
 	m.cw, m.ch = (w+cellHalves-1)/cellHalves, (h+cellHalves-1)/cellHalves
-	m.half, m.scene, m.recent = make([]int16, w*h), make([]int16, w*h), make([]int16, w*h)
+	m.half, m.before = make([]int16, w*h), make([]int16, w*h)
+	m.scene, m.recent = make([]int16, w*h), make([]int16, w*h)
+	m.sums, m.sumsBefore = make([]int16, (m.cw*m.ch+1)/2), make([]int16, (m.cw*m.ch+1)/2)
+	m.clock.resize(m.cw, m.ch, m.clockArea)
 	m.cells = make([]motionCell, m.cw*m.ch)
 	m.stack = make([]int, 0, len(m.cells))
 	m.instants = 0
@@ -186,46 +266,6 @@ func (m *CellMotion) learnAll() {
 	}
 }
 
-// gain returns how much brighter the picture is than the scene, in 1/256: the
-// median over every other cell, so that an object that fills some of them has no
-// say. A change by more than three fifths is no cloud: it is left for the rule of
-// global change to see.
-func (m *CellMotion) gain() int32 {
-	clear(m.ratios[:])
-	n := int32(0)
-	for i := 0; i < len(m.cells); i += 2 {
-		if m.cells[i].masked {
-			continue
-		}
-		x0, y0, x1, y1 := m.cellBounds(i)
-		var sum, scene int32
-		for y := y0; y < y1; y++ {
-			h := m.half[y*m.w+x0 : y*m.w+x1]
-			s := m.scene[y*m.w+x0:][:len(h)]
-			for k, v := range h {
-				sum += int32(v)
-				scene += int32(s[k])
-			}
-		}
-		scene >>= scaleBits
-		if scene < int32((x1-x0)*(y1-y0)*4*8) {
-			continue // too dark to tell a ratio: under 8 grey levels
-		}
-		m.ratios[min(int64(sum)*gainUnit/int64(scene), int64(len(m.ratios)-1))]++
-		n++
-	}
-	for r, count := 0, int32(0); r < len(m.ratios) && n > 0; r++ {
-		if count += m.ratios[r]; 2*count < n {
-			continue
-		}
-		if r < gainUnit*5/8 || r > gainUnit*8/5 {
-			break
-		}
-		return int32(r)
-	}
-	return gainUnit
-}
-
 // learning is how fast one instant is learned.
 type learning struct {
 	gain   int32
@@ -246,12 +286,13 @@ func (m *CellMotion) compare(gain int32) (changed int) {
 	}
 	for i := range m.cells {
 		c := &m.cells[i]
-		c.seen, c.changed, c.recent = false, 0, 0
+		c.seen, c.changed, c.recent, c.jumped = false, 0, 0, 0
 	}
 	for y := range m.h {
 		row := m.cells[y/cellHalves*m.cw:][:m.cw]
 		lo, hi := y*m.w, (y+1)*m.w
 		m.compareRow(row, m.half[lo:hi], m.scene[lo:hi], m.recent[lo:hi], l)
+		m.jumpsOfRow(row, m.half[lo:hi], m.before[lo:hi])
 	}
 	for i := range m.cells {
 		changed += int(m.cells[i].changed)
@@ -291,27 +332,57 @@ func (m *CellMotion) compareRow(row []motionCell, half, scene, recent []int16, l
 	}
 }
 
+// jumpsOfRow counts in one row of pixels those that differ from the picture
+// before by half the threshold.
+func (m *CellMotion) jumpsOfRow(row []motionCell, half, before []int16) {
+	limit := int16(min(m.threshold>>scaleBits/2, math.MaxInt16))
+	for i := range row {
+		n := min(cellHalves, len(half), len(before))
+		h, b := half[:n], before[:n]
+		jumped := int16(0)
+		for k, v := range h {
+			if d := v - b[k]; d > limit || d < -limit {
+				jumped++
+			}
+		}
+		row[i].jumped += jumped
+		half, before = half[n:], before[n:]
+	}
+}
+
 // region is a set of cells that touch each other.
 type region struct {
 	pixels, recent int
-	x0, y0, x1, y1 int // cells, inclusive
+	again          bool // a cell changed in picture after picture
+	x0, y0, x1, y1 int  // cells, inclusive
 }
 
 func (m *CellMotion) regions() Motion {
 	var found []region
 	need := int(math.Ceil(m.minArea * float64(m.w*m.h)))
-	total := 0
+	total, faint := 0, false
+	if m.sparse {
+		m.clock.acquit()
+	}
 	for i := range m.cells {
-		if c := &m.cells[i]; c.seen || c.changed < cellStrong {
+		if c := &m.cells[i]; c.seen || c.changed < cellStrong || m.clockwork(i) {
 			continue
 		}
-		if r := m.flood(i); r.pixels >= need && r.recent >= cellStrong {
+		r := m.flood(i)
+		if r.recent < cellStrong || !r.again && !m.sparse && m.maybeClock(i) {
+			continue
+		}
+		if m.sparse && 2*r.pixels >= need {
+			faint = true
+			m.blame(r)
+		}
+		if r.pixels >= need {
 			found = append(found, r)
 			total += r.pixels
 		}
 	}
 	if len(found) == 0 {
-		return Motion{}
+		return Motion{Faint: faint}
 	}
 	slices.SortStableFunc(found, func(a, b region) int { return b.pixels - a.pixels })
 	// What does not fit is joined into the last box: a picture is pixelated by
@@ -328,6 +399,25 @@ func (m *CellMotion) regions() Motion {
 	return out
 }
 
+// maybeClock says that a region that begins at cell i and changed only once may
+// be of a clock: nothing is known of clocks yet, or one is half known, or one
+// ticks on the same line.
+func (m *CellMotion) maybeClock(i int) bool {
+	return m.instants <= early || m.instants <= 2*early && m.clock.open > 0 || m.clock.reaches(i, func(int) bool { return true })
+}
+
+// blame remembers of which cells a change between two pictures was that are
+// seconds apart.
+func (m *CellMotion) blame(r region) {
+	for y := r.y0; y <= r.y1; y++ {
+		for x := r.x0; x <= r.x1; x++ {
+			if i := y*m.cw + x; m.cells[i].changed > 0 {
+				m.clock.blame(i)
+			}
+		}
+	}
+}
+
 // flood collects the cells around cell i that changed at all.
 func (m *CellMotion) flood(i int) region {
 	r := region{x0: m.cw, y0: m.ch}
@@ -337,8 +427,11 @@ func (m *CellMotion) flood(i int) region {
 		i := m.stack[len(m.stack)-1]
 		m.stack = m.stack[:len(m.stack)-1]
 		x, y := i%m.cw, i/m.cw
-		r.pixels += int(m.cells[i].changed)
-		r.recent += int(m.cells[i].recent)
+		if !m.clockwork(i) {
+			r.pixels += int(m.cells[i].changed)
+			r.recent += int(m.cells[i].recent)
+			r.again = r.again || m.clock.moving(i)
+		}
 		r.x0, r.y0, r.x1, r.y1 = min(r.x0, x), min(r.y0, y), max(r.x1, x), max(r.y1, y)
 		for ny := max(0, y-1); ny <= min(m.ch-1, y+1); ny++ {
 			for nx := max(0, x-1); nx <= min(m.cw-1, x+1); nx++ {

@@ -16,6 +16,7 @@ type scene struct {
 	w, h   int
 	noise  float64
 	gain   float64
+	lift   float64 // grey levels that light adds
 	r      *rand.Rand
 	normal [4096]float64 // drawn once: half of a test's time otherwise
 	things []thing
@@ -45,7 +46,7 @@ func (s *scene) luma() Luma {
 					v = t.grey
 				}
 			}
-			l.Pix[y*s.w+x] = byte(min(255, max(0, v*s.gain+s.normal[(x+shift)%len(s.normal)]*s.noise)))
+			l.Pix[y*s.w+x] = byte(min(255, max(0, v*s.gain+s.lift+s.normal[(x+shift)%len(s.normal)]*s.noise)))
 		}
 	}
 	return l

@@ -129,6 +129,7 @@ type Motion struct {
 	Area   float64 // share of the picture that changed, 0..1
 	Boxes  []Box   // connected moving regions, largest first, at most 16
 	Global bool    // most of the picture changed at once (light, infrared switch, pan): no motion is claimed
+	Faint  bool    // between pictures seconds apart something changed that is half as large as motion: worth a closer look
 }
 
 // Skip says why an instant was not analysed.

@@ -255,6 +255,8 @@ int se_decode(se_decoder *d, size_t n, int key, int flush, se_picture *out) {
 	return result;
 }
 
+void se_deblock(se_decoder *d, int on) { d->ctx->skip_loop_filter = on ? AVDISCARD_DEFAULT : AVDISCARD_ALL; }
+
 int se_drain(se_decoder *d, se_picture *out) {
 	memset(out, 0, sizeof *out);
 	d->damaged = d->gap = d->refused_size = 0;

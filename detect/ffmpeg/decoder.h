@@ -43,6 +43,9 @@ uint8_t *se_reserve(se_decoder *d, size_t n, size_t *size);
 // se_decode decodes the first n bytes of the reserved buffer.
 int se_decode(se_decoder *d, size_t n, int key, int flush, se_picture *out);
 
+// se_deblock says whether the pictures that follow are deblocked.
+void se_deblock(se_decoder *d, int on);
+
 // se_drain delivers the newest picture that is held back for reordering, and
 // forgets everything before it: the next unit must be a key unit.
 int se_drain(se_decoder *d, se_picture *out);

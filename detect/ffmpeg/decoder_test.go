@@ -4,6 +4,7 @@ package ffmpeg
 
 import (
 	"image"
+	"math"
 	"slices"
 	"testing"
 
@@ -364,4 +365,41 @@ func TestDecodeOpenGOPAfterLoss(t *testing.T) {
 	_, err := d.Decode(lost)
 	require.Equal(t, ingest.ReasonUndecodable, ingest.ReasonOf(err))
 	require.Equal(t, want, pictures(d))
+}
+
+// Without deblocking the pictures drift, a little, until the next key unit.
+func TestDeblock(t *testing.T) {
+	for _, file := range []string{"walk.h264", "walk.h265"} {
+		t.Run(file, func(t *testing.T) {
+			units := readUnits(t, file)
+			whole, hasty := open(t, units[0].Codec), open(t, units[0].Codec)
+			differ, drift := 0, 0.0
+			for i, au := range units {
+				hasty.(detect.Deblocker).Deblock(au.Key)
+				f, err := whole.Decode(au)
+				require.NoError(t, err)
+				h, err := hasty.Decode(au)
+				require.NoError(t, err)
+				if f == nil || h == nil {
+					continue
+				}
+				off := 0.0
+				for k := range f.Luma.Pix {
+					off += math.Abs(float64(f.Luma.Pix[k]) - float64(h.Luma.Pix[k]))
+				}
+				off /= float64(len(f.Luma.Pix))
+				if au.Key {
+					require.Zero(t, off, "unit %d", i)
+				} else if off > 0 {
+					differ, drift = differ+1, max(drift, off)
+				}
+			}
+			require.Positive(t, differ, "the filter was left out")
+			require.Less(t, drift, 3.0, "grey levels in the mean: less than motion is looked for with")
+		})
+	}
+	closed, err := NewDecoder(ingest.H264)
+	require.NoError(t, err)
+	closed.Close()
+	closed.(detect.Deblocker).Deblock(false)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
@@ -43,15 +44,34 @@ func NewKeyPool(workers int, newDecoder func(ingest.Codec) (Decoder, error)) *Ke
 // taken, so it must be short. Errors are ErrBusy when no turn came in time, and
 // the decoder's. A unit that yields no picture is an error too.
 func (p *KeyPool) Decode(ctx context.Context, au ingest.AccessUnit, use func(*Frame)) error {
+	_, err := p.decode(ctx, au, false, use)
+	return err
+}
+
+// quicker is a Decoder that can leave out what only makes a picture nicer.
+type quicker interface{ Quick(on bool) }
+
+// decode is Decode that also says how long it waited for its turn. With quick the
+// picture is good enough to find motion in, and not to be shown.
+func (p *KeyPool) decode(ctx context.Context, au ingest.AccessUnit, quick bool, use func(*Frame)) (time.Duration, error) {
+	asked := time.Now()
 	select {
 	case p.turns <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("key unit of camera %s: %w", au.Camera, ErrBusy)
+		return time.Since(asked), fmt.Errorf("key unit of camera %s: %w", au.Camera, ErrBusy)
 	}
+	waited := time.Since(asked)
 	defer func() { <-p.turns }()
+	return waited, p.once(au, quick, use)
+}
+
+func (p *KeyPool) once(au ingest.AccessUnit, quick bool, use func(*Frame)) error {
 	d, err := p.take(au.Codec)
 	if err != nil {
 		return err
+	}
+	if q, ok := d.(quicker); ok {
+		q.Quick(quick)
 	}
 	au.Lost = true // the decoder forgets the camera before
 	frame, err := d.Decode(au)

@@ -24,6 +24,7 @@ type Metrics struct {
 	gateWakes   *prometheus.CounterVec
 	unconfirmed *prometheus.CounterVec
 	units       *prometheus.CounterVec
+	analysis    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of all analysers with reg; a nil reg
@@ -48,8 +49,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		unconfirmed: counter("sharpeyes_gate_unconfirmed_total", "Wakes after which no motion was found."),
 		units:       counter("sharpeyes_gate_units_total", "Access units that came to the gate, and those that were decoded: key units alone, to catch up, or as they came.", "what"),
 	}
+	m.analysis = counter("sharpeyes_analysis_seconds_total", "Seconds of video by how closely they were watched: full, gated (nothing moved), degraded (key frames alone, for want of time).", "state")
 	if reg != nil {
-		reg.MustRegister(m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
+		reg.MustRegister(m.analysis, m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
 			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units)
 	}
 	return m
@@ -60,7 +62,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) Forget(camera ingest.CameraID) {
 	of := prometheus.Labels{"camera": string(camera)}
 	for _, v := range []*prometheus.CounterVec{
-		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units,
+		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.analysis,
 	} {
 		v.DeletePartialMatch(of)
 	}
@@ -81,6 +83,7 @@ type cameraMetrics struct {
 type gateMetrics struct {
 	state                                map[GateState]prometheus.Gauge
 	seconds                              map[GateState]prometheus.Counter
+	levels                               map[ingest.Level]prometheus.Counter
 	wakes                                map[WakeCause]prometheus.Counter
 	unconfirmed                          prometheus.Counter
 	received, keys, caughtUp, continuous prometheus.Counter
@@ -100,13 +103,17 @@ func (m *gateMetrics) enter(s GateState) {
 func (m *Metrics) forGate(c string) *gateMetrics {
 	out := &gateMetrics{
 		state: make(map[GateState]prometheus.Gauge), seconds: make(map[GateState]prometheus.Counter),
-		wakes: make(map[WakeCause]prometheus.Counter), unconfirmed: m.unconfirmed.WithLabelValues(c),
+		levels: make(map[ingest.Level]prometheus.Counter, 3),
+		wakes:  make(map[WakeCause]prometheus.Counter), unconfirmed: m.unconfirmed.WithLabelValues(c),
 		received: m.units.WithLabelValues(c, "received"), keys: m.units.WithLabelValues(c, "key"),
 		caughtUp: m.units.WithLabelValues(c, "catch_up"), continuous: m.units.WithLabelValues(c, "continuous"),
 	}
 	for _, s := range GateStates() {
 		out.state[s] = m.gateState.WithLabelValues(c, string(s))
 		out.seconds[s] = m.gateSeconds.WithLabelValues(c, string(s))
+	}
+	for _, l := range ingest.Levels() {
+		out.levels[l] = m.analysis.WithLabelValues(c, string(l))
 	}
 	for _, w := range WakeCauses() {
 		out.wakes[w] = m.gateWakes.WithLabelValues(c, string(w))
@@ -148,9 +155,12 @@ func beginStage(seconds prometheus.Counter) stage {
 	return stage{seconds, threadCPU()}
 }
 
-func (s stage) end() {
-	addTime(s.seconds, threadCPU()-s.began)
+// end counts the stage and returns what it took.
+func (s stage) end() time.Duration {
+	d := threadCPU() - s.began
+	addTime(s.seconds, d)
 	runtime.UnlockOSThread()
+	return d
 }
 
 // addTime adds d to a counter of seconds. A clock that ran backwards adds

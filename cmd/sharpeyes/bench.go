@@ -55,7 +55,7 @@ func newBench() *cobra.Command {
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 	fl.IntVar(&f.runs, "runs", 3, "runs of each measurement; the median counts")
 	fl.IntVar(&f.alerts, "alerts", 200, "alerts to time")
-	cmd.AddCommand(newBenchWorker())
+	cmd.AddCommand(newBenchWorker(), newBenchNodeServe(), newBenchNodeRun())
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -108,6 +109,7 @@ type edge struct {
 	outbox  *stream.Outbox
 	shared  *detect.Shared
 	keys    *detect.KeyPool
+	budget  *detect.Budget
 	metrics *detect.Metrics
 	alerts  *alert.Metrics
 	fleet   *ingest.Fleet
@@ -184,6 +186,7 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	p.closers = append(p.closers, closer(detector.Close))
 	e.keys = detect.NewKeyPool(0, ffmpeg.NewDecoder)
 	p.closers = append(p.closers, e.keys)
+	e.budget = detect.NewBudget(p.cfg.Edge.Budget, runtime.GOMAXPROCS(0), p.registry)
 	e.shared = detect.NewShared(detector, p.cfg.Edge.Detector, p.registry)
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{
 		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, p.log) },
@@ -270,10 +273,11 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	}
 	p := &post{engine: engine}
 	a, err := detect.NewAnalyser(detect.AnalyserOptions{
-		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Motion: detect.NewCellMotion(cam.Motion, cam.Masks), Detector: e.shared,
-		Emit:    func(o detect.Observation) { e.observe(p, cam, o) },
-		Picture: func(v ingest.Value, r ingest.Reason) { e.fleet.SetPicture(id, v, r) },
-		Metrics: e.metrics, Log: e.log,
+		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Budget: e.budget, Motion: detect.NewCellMotion(cam.Motion, cam.Masks), Detector: e.shared,
+		Emit:     func(o detect.Observation) { e.observe(p, cam, o) },
+		Picture:  func(v ingest.Value, r ingest.Reason) { e.fleet.SetPicture(id, v, r) },
+		Analysis: func(w ingest.Analysis) { e.fleet.SetAnalysis(id, w) },
+		Metrics:  e.metrics, Log: e.log,
 	})
 	if err != nil {
 		e.log.Error("analysis", "camera", cam.ID, "err", err)

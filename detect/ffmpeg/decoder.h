@@ -47,6 +47,9 @@ int se_decode(se_decoder *d, size_t n, int key, int flush, se_picture *out);
 // forgets everything before it: the next unit must be a key unit.
 int se_drain(se_decoder *d, se_picture *out);
 
+// se_quick leaves out the loop filter from now on, or not.
+void se_quick(se_decoder *d, int on);
+
 // se_close frees everything.
 void se_close(se_decoder *d);
 

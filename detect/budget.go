@@ -137,7 +137,7 @@ func (b *Budget) take(camera ingest.CameraID, c WakeCause) bool {
 	ahead := b.ahead(camera, rank, now)
 	switch {
 	case rank == rankMust:
-	case rank == rankStart && (b.starting() >= max(1, int(b.cores)) || len(b.line) > 0):
+	case rank == rankStart && (b.starting() >= max(2, int(2*b.cores)) || len(b.line) > 0):
 		return false
 	case ahead+b.want(camera) > b.left() && len(b.holders) > 0, b.factor < budgetRegain:
 		if rank != rankStart {

@@ -28,13 +28,13 @@ import (
 // runOrder asks for a measurement with so many cameras.
 type runOrder struct {
 	Cameras int           `json:"cameras"`
-	Quiet   float64       `json:"quiet"`  // go on when this share of the cameras is at rest
-	Settle  time.Duration `json:"settle"` // at the latest after this
+	Settle  time.Duration `json:"settle"` // before the measurement
 	Measure time.Duration `json:"measure"`
 }
 
 // nodeSample is what one measurement showed.
 type nodeSample struct {
+	Began    time.Time   `json:"began"`
 	Cameras  int         `json:"cameras"`
 	CPU      float64     `json:"cpu"`      // of one core, 0..1
 	LateP95  float64     `json:"late_p95"` // seconds from the receipt of a picture to its observation
@@ -47,7 +47,6 @@ type nodeSample struct {
 	Dropped  float64     `json:"dropped"`  // access units that the queues dropped
 	Lost     float64     `json:"lost"`     // packets that did not arrive
 	Alerts   []nodeAlert `json:"alerts"`   // in the time of the measurement
-	Settled  float64     `json:"settled_after"`
 }
 
 // nodeAlert is an alert that was opened.
@@ -74,6 +73,7 @@ func newBenchNodeRun() *cobra.Command {
 				}
 				defer pprof.StopCPUProfile()
 			}
+			spareMemory()
 			r := newNodeRun(args[0])
 			defer r.close()
 			in, out := json.NewDecoder(cmd.InOrStdin()), json.NewEncoder(cmd.OutOrStdout())
@@ -110,7 +110,6 @@ type nodeRun struct {
 	on     bool // a measurement runs
 	late   []time.Duration
 	missed int
-	keyed  int
 	alerts []nodeAlert
 }
 
@@ -191,18 +190,16 @@ func (w *nodeWatch) observe(o detect.Observation) {
 	}
 }
 
-// measure brings up the cameras, waits until they are at rest and measures.
+// measure brings up the cameras, waits and measures.
 func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 	cams := make([]configs.Camera, o.Cameras)
 	for i := range cams {
 		cams[i] = r.camera(i)
 	}
-	began := time.Now()
 	r.fleet.Apply(cams)
-	if err := r.settle(ctx, o); err != nil {
+	if err := sleepUntil(ctx, time.Now().Add(o.Settle)); err != nil {
 		return nodeSample{}, err
 	}
-	settled := time.Since(began).Seconds()
 	before, err := r.counters()
 	if err != nil {
 		return nodeSample{}, err
@@ -222,7 +219,7 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 		queued = max(queued, int(c["queue_depth"]))
 	}
 	wall := time.Since(start).Seconds()
-	s := nodeSample{Cameras: o.Cameras, CPU: (cpuSeconds() - cpu) / wall, Settled: settled, Queued: queued, Resident: ownResident()}
+	s := nodeSample{Began: start, Cameras: o.Cameras, CPU: (cpuSeconds() - cpu) / wall, Queued: queued, Resident: ownResident()}
 	after, err := r.counters()
 	if err != nil {
 		return s, err
@@ -246,23 +243,6 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 	return s, nil
 }
 
-// settle waits until enough of the cameras are at rest.
-func (r *nodeRun) settle(ctx context.Context, o runOrder) error {
-	for end, ready := time.Now().Add(o.Settle), 0; time.Now().Before(end) && ready < 4; {
-		if err := sleepUntil(ctx, time.Now().Add(time.Second)); err != nil {
-			return err
-		}
-		c, err := r.counters()
-		if err != nil {
-			return err
-		}
-		if c["now idle"]+c["now stationary"]+c["now degraded"] >= o.Quiet*float64(o.Cameras) {
-			ready++
-		}
-	}
-	return nil
-}
-
 // counters sums what the node's own metrics say over all cameras.
 func (r *nodeRun) counters() (map[string]float64, error) {
 	families, err := r.reg.Gather()
@@ -273,8 +253,6 @@ func (r *nodeRun) counters() (map[string]float64, error) {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			switch f.GetName() {
-			case "sharpeyes_gate_state":
-				sum["now "+label(m, "state")] += m.GetGauge().GetValue()
 			case "sharpeyes_gate_state_seconds_total":
 				sum["state "+label(m, "state")] += m.GetCounter().GetValue()
 			case "sharpeyes_queue_depth":

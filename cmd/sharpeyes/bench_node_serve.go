@@ -151,10 +151,3 @@ func (p *partner) hear(to any) error {
 	}
 	return json.Unmarshal(line, to)
 }
-
-// stop lets the process end and waits for it.
-func (p *partner) stop() error {
-	_ = p.orders.Close() // tells it to end
-	_, _ = io.Copy(io.Discard, p.lines)
-	return p.done()
-}

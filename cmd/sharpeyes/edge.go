@@ -8,8 +8,10 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -152,7 +154,17 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
+// spareMemory lets the garbage collector come when the heap has grown by half.
+// Most of it are coded pictures, which cost it nothing to go over, and every
+// camera holds seconds of them.
+func spareMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 func (p *process) newEdge(ctx context.Context) (*edge, error) {
+	spareMemory()
 	zone, err := time.LoadLocation(p.cfg.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)

@@ -177,15 +177,16 @@ func (b *Budget) left() float64 {
 	return left
 }
 
-// ahead is the room that those need who wait before the camera.
+// ahead is the room that those need who go before the camera: a higher rank, or
+// the same and longer in the line.
 func (b *Budget) ahead(camera ingest.CameraID, rank int, now time.Time) float64 {
 	b.line = slices.DeleteFunc(b.line, func(w *waiter) bool { return now.Sub(w.asked) > budgetForget })
-	sum := 0.0
+	sum, before := 0.0, true
 	for _, w := range b.line {
-		if w.camera == camera {
-			break
-		}
-		if w.rank >= rank {
+		switch {
+		case w.camera == camera:
+			before = false
+		case w.rank > rank, w.rank == rank && before:
 			sum += max(w.cost, b.cost)
 		}
 	}

@@ -150,7 +150,7 @@ func (g *gate) short(c WakeCause, at time.Time, key bool) gateAction {
 		g.learn = true
 		g.enter(GateIdle)
 	} else {
-		g.wanted, g.moved = c, at
+		g.wanted, g.cause, g.woke, g.moved = c, c, at, at
 		g.enter(GateDegraded)
 	}
 	if key {
@@ -166,6 +166,9 @@ func (g *gate) degraded(u gateUnit) gateAction {
 		return gateSkip
 	case g.wanted == "":
 	case u.at.Sub(g.moved) > g.cfg.Hold.Std()+g.usual():
+		if !g.moved.After(g.woke) {
+			g.unconfirmed(u.at) // two key units showed nothing
+		}
 		g.rest()
 	case g.claim.take(g.wanted):
 		c := g.wanted

@@ -34,23 +34,24 @@ type nodeBench struct {
 
 // nodeRow is the largest number of cameras that was carried at an activity.
 type nodeRow struct {
-	Activity  float64 `json:"activity"` // share of time in which something moves, as asked for
-	Active    float64 `json:"active"`   // share of time in which everything was decoded, as measured
-	Cameras   int     `json:"cameras"`
-	CPU       float64 `json:"cpu"` // of the core
-	PerCamera float64 `json:"cpu_ms_per_camera_second"`
-	LateP95   float64 `json:"observation_p95_s"`
-	Keys      int     `json:"keys"`
-	Missed    int     `json:"missed"`
-	Degraded  float64 `json:"degraded"`
-	Queued    int     `json:"most_queued"`
-	Resident  float64 `json:"resident_mib"`
-	Events    int     `json:"events"`
-	Found     int     `json:"found"`
-	FoundP95  float64 `json:"event_to_alert_p95_s"` // from the first picture of the event on
-	Alerts    int     `json:"alerts"`
-	AlertP95  float64 `json:"alert_p95_s"` // from the receipt of the picture that made it
-	Carried   bool    `json:"carried"`     // false: no number that was tried was
+	Activity  float64            `json:"activity"` // share of time in which something moves, as asked for
+	Active    float64            `json:"active"`   // share of time in which everything was decoded, as measured
+	Cameras   int                `json:"cameras"`
+	CPU       float64            `json:"cpu"` // of the core
+	PerCamera float64            `json:"cpu_ms_per_camera_second"`
+	LateP95   float64            `json:"observation_p95_s"`
+	Keys      int                `json:"keys"`
+	Missed    int                `json:"missed"`
+	Degraded  float64            `json:"degraded"`
+	Queued    int                `json:"most_queued"`
+	Wakes     map[string]float64 `json:"wakes"` // by cause
+	Resident  float64            `json:"resident_mib"`
+	Events    int                `json:"events"`
+	Found     int                `json:"found"`
+	FoundP95  float64            `json:"event_to_alert_p95_s"` // from the first picture of the event on
+	Alerts    int                `json:"alerts"`
+	AlertP95  float64            `json:"alert_p95_s"` // from the receipt of the picture that made it
+	Carried   bool               `json:"carried"`     // false: no number that was tried was
 }
 
 // nodeTried is one measurement on the way.
@@ -237,7 +238,7 @@ func (b *benchRun) warm() time.Duration {
 	if b.flags.quick {
 		return 20 * time.Second
 	}
-	return 36 * time.Second
+	return 45 * time.Second
 }
 
 // try runs so many cameras and measures.
@@ -263,7 +264,7 @@ func (t *nodeTrial) try(n int, settle time.Duration) (nodeRow, error) {
 		return row, err
 	}
 	row.Active, row.CPU, row.LateP95, row.Keys, row.Missed = s.Active, s.CPU, s.LateP95, s.Keys, s.Missed
-	row.Degraded, row.Queued, row.Resident = s.Degraded, s.Queued, s.Resident
+	row.Degraded, row.Queued, row.Resident, row.Wakes = s.Degraded, s.Queued, s.Resident, s.Wakes
 	row.PerCamera = s.CPU / float64(n) * 1000
 	t.judge(&row, s, measure)
 	why := t.carried(row)

@@ -34,19 +34,20 @@ type runOrder struct {
 
 // nodeSample is what one measurement showed.
 type nodeSample struct {
-	Began    time.Time   `json:"began"`
-	Cameras  int         `json:"cameras"`
-	CPU      float64     `json:"cpu"`      // of one core, 0..1
-	LateP95  float64     `json:"late_p95"` // seconds from the receipt of a picture to its observation
-	Keys     int         `json:"keys"`     // key frames that should have been looked at
-	Missed   int         `json:"missed"`   // and were not
-	Resident float64     `json:"resident"` // MiB
-	Active   float64     `json:"active"`   // share of the camera time in which everything was decoded
-	Degraded float64     `json:"degraded"` // share of the camera time in which there was no room for that
-	Queued   int         `json:"queued"`   // most access units that waited for one analyser
-	Dropped  float64     `json:"dropped"`  // access units that the queues dropped
-	Lost     float64     `json:"lost"`     // packets that did not arrive
-	Alerts   []nodeAlert `json:"alerts"`   // in the time of the measurement
+	Began    time.Time          `json:"began"`
+	Cameras  int                `json:"cameras"`
+	CPU      float64            `json:"cpu"`      // of one core, 0..1
+	LateP95  float64            `json:"late_p95"` // seconds from the receipt of a picture to its observation
+	Keys     int                `json:"keys"`     // key frames that should have been looked at
+	Missed   int                `json:"missed"`   // and were not
+	Resident float64            `json:"resident"` // MiB
+	Active   float64            `json:"active"`   // share of the camera time in which everything was decoded
+	Degraded float64            `json:"degraded"` // share of the camera time in which there was no room for that
+	Wakes    map[string]float64 `json:"wakes"`    // by cause
+	Queued   int                `json:"queued"`   // most access units that waited for one analyser
+	Dropped  float64            `json:"dropped"`  // access units that the queues dropped
+	Lost     float64            `json:"lost"`     // packets that did not arrive
+	Alerts   []nodeAlert        `json:"alerts"`   // in the time of the measurement
 }
 
 // nodeAlert is an alert that was opened.
@@ -232,6 +233,12 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 	}
 	s.Active, s.Degraded = share("active", "catch_up", "full"), share("degraded")
 	s.Dropped, s.Lost = after["dropped"]-before["dropped"], after["lost"]-before["lost"]
+	s.Wakes = map[string]float64{}
+	for _, c := range detect.WakeCauses() {
+		if n := after["wakes "+string(c)] - before["wakes "+string(c)]; n > 0 {
+			s.Wakes[string(c)] = n
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.on = false
@@ -255,6 +262,8 @@ func (r *nodeRun) counters() (map[string]float64, error) {
 			switch f.GetName() {
 			case "sharpeyes_gate_state_seconds_total":
 				sum["state "+label(m, "state")] += m.GetCounter().GetValue()
+			case "sharpeyes_gate_wakes_total":
+				sum["wakes "+label(m, "cause")] += m.GetCounter().GetValue()
 			case "sharpeyes_queue_depth":
 				sum["queue_depth"] = max(sum["queue_depth"], m.GetGauge().GetValue())
 			case "sharpeyes_queue_dropped_total":

@@ -45,6 +45,7 @@ type nodeRow struct {
 	Degraded  float64            `json:"degraded"`
 	Queued    int                `json:"most_queued"`
 	Wakes     map[string]float64 `json:"wakes"` // by cause
+	Lost      float64            `json:"lost_packets"`
 	Resident  float64            `json:"resident_mib"`
 	Events    int                `json:"events"`
 	Found     int                `json:"found"`
@@ -264,7 +265,7 @@ func (t *nodeTrial) try(n int, settle time.Duration) (nodeRow, error) {
 		return row, err
 	}
 	row.Active, row.CPU, row.LateP95, row.Keys, row.Missed = s.Active, s.CPU, s.LateP95, s.Keys, s.Missed
-	row.Degraded, row.Queued, row.Resident, row.Wakes = s.Degraded, s.Queued, s.Resident, s.Wakes
+	row.Degraded, row.Queued, row.Resident, row.Wakes, row.Lost = s.Degraded, s.Queued, s.Resident, s.Wakes, s.Lost
 	row.PerCamera = s.CPU / float64(n) * 1000
 	t.judge(&row, s, measure)
 	why := t.carried(row)
@@ -320,6 +321,8 @@ func p95(d []time.Duration) float64 {
 // carried says why so many cameras are not carried, "" when they are.
 func (t *nodeTrial) carried(r nodeRow) string {
 	switch {
+	case r.Lost > 0:
+		return fmt.Sprintf("%.0f packets were lost on loopback: the processors that serve the cameras are too busy", r.Lost)
 	case r.CPU > nodeBusy:
 		return "the core is too busy"
 	case r.LateP95 > nodeLate.Seconds() || r.AlertP95 > nodeLate.Seconds():

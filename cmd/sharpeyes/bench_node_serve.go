@@ -49,7 +49,7 @@ func newBenchNodeServe() *cobra.Command {
 				return err
 			}
 			s := &nodeServer{clip: clip, out: json.NewEncoder(cmd.OutOrStdout())}
-			return s.run(cmd.Context(), cmd.InOrStdin())
+			return s.run(cmd.InOrStdin())
 		},
 	}
 	cmd.Flags().BoolVar(&scripted, "scripted", false, "the file is a scene of bench node")
@@ -72,7 +72,7 @@ func (s *nodeServer) tell(l serveLine) {
 	_ = s.out.Encode(l) // the parent is gone: standard input ends too
 }
 
-func (s *nodeServer) run(ctx context.Context, orders io.Reader) error {
+func (s *nodeServer) run(orders io.Reader) error {
 	srv := rtsp.NewServer(rtsp.ServerOptions{Address: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
 	if err := srv.Start(); err != nil {
 		return err

@@ -365,3 +365,29 @@ func TestDecodeOpenGOPAfterLoss(t *testing.T) {
 	require.Equal(t, ingest.ReasonUndecodable, ingest.ReasonOf(err))
 	require.Equal(t, want, pictures(d))
 }
+
+// Without the loop filter the small picture is the same to some grey levels, and
+// the large one is not: it was left out.
+func TestDecodeQuick(t *testing.T) {
+	for _, file := range []string{"walk.h264", "walk.h265"} {
+		au := readUnits(t, file)[0]
+		d := open(t, au.Codec).(*decoder)
+		f, err := d.Decode(au)
+		require.NoError(t, err)
+		whole, small := slices.Clone(f.Image.Y), slices.Clone(f.Luma.Pix)
+		au.Lost = true
+		d.Quick(true)
+		f, err = d.Decode(au)
+		require.NoError(t, err)
+		require.NotEqual(t, whole, f.Image.Y, file)
+		sum := 0
+		for i, v := range f.Luma.Pix {
+			sum += max(int(v)-int(small[i]), int(small[i])-int(v))
+		}
+		require.Less(t, float64(sum)/float64(len(small)), 2.0, file)
+		d.Quick(false)
+		f, err = d.Decode(au)
+		require.NoError(t, err)
+		require.Equal(t, whole, f.Image.Y, file)
+	}
+}

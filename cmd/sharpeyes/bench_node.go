@@ -183,6 +183,7 @@ func (t *nodeTrial) first() (first, more int) {
 func (t *nodeTrial) level(activity float64, cold bool) error {
 	t.activity = activity
 	n, best, tries := 0, nodeRow{Activity: activity}, nodeTries
+	var large nodeRow // the largest that was tried
 	if cold {
 		first, more := t.first()
 		small, err := t.try(first, t.run.warm())
@@ -194,8 +195,8 @@ func (t *nodeTrial) level(activity float64, cold bool) error {
 			n, tries = more, 1
 		}
 		defer func() {
-			if best.Cameras > first {
-				t.bench.PerIdle = (best.Resident - small.Resident) / float64(best.Cameras-first)
+			if large.Cameras > first {
+				t.bench.PerIdle = (large.Resident - small.Resident) / float64(large.Cameras-first)
 			}
 		}()
 		if t.carried(small) == "" {
@@ -215,6 +216,9 @@ func (t *nodeTrial) level(activity float64, cold bool) error {
 		row, err := t.try(n, settle)
 		if err != nil {
 			return err
+		}
+		if row.Cameras > large.Cameras {
+			large = row
 		}
 		if t.carried(row) == "" && row.Cameras > best.Cameras {
 			best = row

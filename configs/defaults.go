@@ -26,6 +26,7 @@ func defaultEdge() Edge {
 		Listen:   "127.0.0.1:9680",
 		Outbox:   Outbox{MaxBytes: 1 << 30, MaxAge: Duration(720 * time.Hour)},
 		Detector: Detector{Runtime: RuntimeAuto, Threads: 1, Workers: 1, MaxPerSecond: 6, MaxWait: Duration(time.Second)},
+		Budget:   Budget{Turn: Duration(6 * time.Second)},
 		Defaults: defaultStream(),
 	}
 }

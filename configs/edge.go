@@ -5,6 +5,7 @@ type Edge struct {
 	Listen   string   `yaml:"listen" json:"listen,omitempty" form:"listen" jsonschema_description:"host:port for metrics and health of an edge without center."`
 	Outbox   Outbox   `yaml:"outbox" json:"outbox,omitempty"`
 	Detector Detector `yaml:"detector" json:"detector,omitempty"`
+	Budget   Budget   `yaml:"budget" json:"budget,omitempty"`
 	Defaults Stream   `yaml:"defaults" json:"defaults,omitempty" jsonschema_description:"Stream settings that every camera starts from."`
 	Cameras  []Camera `yaml:"cameras" json:"cameras,omitempty" items:"0..10000"`
 }
@@ -13,6 +14,13 @@ type Edge struct {
 type Outbox struct {
 	MaxBytes Bytes    `yaml:"max_bytes" json:"max_bytes,omitempty" limit:"1MiB..16TiB" jsonschema_description:"Most disk the outbox takes."`
 	MaxAge   Duration `yaml:"max_age" json:"max_age,omitempty" limit:"1m..365d" jsonschema_description:"What is older than this is dropped and counted."`
+}
+
+// Budget bounds what a node spends on decoding every picture of cameras in which
+// something moves. Key frames come before it and are always looked at.
+type Budget struct {
+	Cores float64  `yaml:"cores" json:"cores,omitempty" limit:"0.05..1024" jsonschema_description:"Processor seconds per second that the program may take before cameras are degraded. Default: 85 % of the processors."`
+	Turn  Duration `yaml:"turn" json:"turn,omitempty" limit:"1s..10m" jsonschema_description:"So long every picture of a camera is decoded before it makes room for others that wait."`
 }
 
 // Detector is the one object detector of a node.

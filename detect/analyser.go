@@ -32,11 +32,13 @@ type AnalyserOptions struct {
 	Camera     configs.Camera                      // with effective settings; zero settings mean 8 motion and 2 detector instants a second, 30 s for frozen
 	NewDecoder func(ingest.Codec) (Decoder, error) // makes a decoder for the codec; called again when the codec changes
 	Keys       *KeyPool                            // decodes key units while nothing moves; default none: every unit is decoded, whatever the settings say
+	Budget     *Budget                             // shares out the node's processor time; default none: every camera decodes what it wants
 	Motion     MotionFinder                        // default: NewCellMotion with the camera's masks
 	Detector   *Shared                             // default none: motion only
 	Main       *MainStream                         // the larger stream of the same camera, looked into when the detector looks; default none: what is analysed is all there is
 	Emit       func(Observation)                   // takes each observation, in order, on the analyser's goroutine; what it keeps of Picture it copies
 	Picture    func(ingest.Value, ingest.Reason)   // takes each change of the picture fact; default none
+	Analysis   func(ingest.Analysis)               // hears every ten seconds of video how closely the camera is watched, on the analyser's goroutine; default none
 	Metrics    *Metrics                            // default: not registered
 	Log        *slog.Logger                        // default: discards
 	Now        func() time.Time                    // tells how late the analysis is; default time.Now
@@ -108,12 +110,16 @@ func NewAnalyser(opt AnalyserOptions) (*Analyser, error) {
 	s := opt.Camera.Settings
 	id := ingest.CameraID(opt.Camera.ID)
 	birth := trackBirth(opt.Camera.Rules)
+	var own *claim
+	if opt.Budget != nil && opt.Keys != nil {
+		own = &claim{opt.Budget, id}
+	}
 	return &Analyser{
 		opt: opt, id: id, masks: masks, metrics: opt.Metrics.forCamera(id), birth: birth, tracker: NewTracker(birth),
 		lawful:   Lawful(opt.Camera.LegalBasis),
 		health:   pictureHealth{frozenFor: s.FrozenFor.Std(), tell: opt.Picture},
 		needKey:  true,
-		gated:    gated{wakes: make(chan WakeCause, 1)},
+		gated:    gated{wakes: make(chan WakeCause, 1), claim: own},
 		instants: pace{every: every(s.AnalyseFPS)}, skips: pace{every: every(s.AnalyseFPS)},
 	}, nil
 }
@@ -163,6 +169,7 @@ func filledSettings(s configs.Stream) configs.Stream {
 // then frees the decoder. It may block for one decode, for the shared detector's
 // patience and one inference, and for as long as Emit does. It runs once.
 func (a *Analyser) Run(ctx context.Context, q *ingest.Queue) {
+	defer a.claim.leave()
 	defer a.close()
 	for {
 		au, err := q.Pop(ctx)
@@ -272,7 +279,7 @@ func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
 		return nil, err
 	}
 	stage := beginStage(a.metrics.decodeCPU)
-	defer stage.end()
+	defer func() { a.claim.spend(stage.end()) }()
 	return a.decoder.Decode(au)
 }
 

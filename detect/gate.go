@@ -90,8 +90,11 @@ type gate struct {
 	cfg   configs.Gate
 	score *motionScore
 	count *gateMetrics
+	claim *claim // to the node's budget; nil: there is always room
 
 	state   GateState
+	wanted  WakeCause // degraded for want of room: why it would be active; else empty
+	learn   bool      // the scene was not learned from every picture yet, for want of room
 	forced  bool      // full by configuration
 	since   time.Time // last time that was counted
 	began   time.Time
@@ -119,6 +122,9 @@ type gate struct {
 	learning bool    // the motion finder is about to mask a clock
 	lit      bool    // most of the picture changed since the wake
 	vain     bool    // the last wake by a key unit was not confirmed
+	thin   bool // key units are passed over for want of time
+	window analysisWindow
+	tell   func(ingest.Analysis) // hears how closely the camera is watched; nil: nobody does
 }
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.
@@ -135,6 +141,50 @@ func (g *gate) enter(s GateState) {
 	}
 	g.state = s
 	g.count.enter(s)
+	switch s {
+	case GateIdle, GateStationary:
+		g.wanted = ""
+		g.claim.leave()
+	case GateDegraded:
+		if g.wanted == "" {
+			g.claim.leave()
+		}
+	}
+}
+
+// short is what to do where there is no room to decode everything: key units are
+// looked at, and room is asked for with each of them.
+func (g *gate) short(c WakeCause, at time.Time, key bool) gateAction {
+	if c == WakeStart {
+		g.learn = true
+		g.enter(GateIdle)
+	} else {
+		g.wanted, g.cause, g.woke, g.moved = c, c, at, at
+		g.enter(GateDegraded)
+	}
+	if key {
+		return gateCheck
+	}
+	return gateSkip
+}
+
+// degraded decides where there is no room, or no time, to decode everything.
+func (g *gate) degraded(u gateUnit) gateAction {
+	switch {
+	case !u.key:
+		return gateSkip
+	case g.wanted == "":
+	case u.at.Sub(g.moved) > g.cfg.Hold.Std()+g.usual():
+		if !g.moved.After(g.woke) {
+			g.unconfirmed(u.at) // two key units showed nothing
+		}
+		g.rest()
+	case g.claim.take(g.wanted):
+		c := g.wanted
+		g.wanted = ""
+		return g.wake(c, u.at)
+	}
+	return gateCheck
 }
 
 // wake begins to decode everything.
@@ -148,12 +198,21 @@ func (g *gate) wake(c WakeCause, at time.Time) gateAction {
 		g.sure, g.moved = true, at.Add(max(0, gateAsked-g.cfg.Hold.Std()))
 	}
 	g.count.wakes[c].Inc()
+	g.wanted, g.learn = "", false
 	if c == WakeFallback {
 		g.enter(GateFull)
 	} else {
 		g.enter(GateCatchUp)
 	}
 	return gateWake
+}
+
+// tryWake is wake where there is room.
+func (g *gate) tryWake(c WakeCause, u gateUnit) gateAction {
+	if !g.claim.take(c) {
+		return g.short(c, u.at, u.key)
+	}
+	return g.wake(c, u.at)
 }
 
 // unit takes the next unit and says what to do with it.
@@ -172,7 +231,7 @@ func (g *gate) unit(u gateUnit) gateAction {
 	switch g.state {
 	case "":
 		g.began = u.at
-		return g.wake(WakeStart, u.at)
+		return g.tryWake(WakeStart, u)
 	case GateFull:
 		if !g.forced && g.gateable(u.at) {
 			g.sure, g.moved = true, u.at
@@ -183,14 +242,15 @@ func (g *gate) unit(u gateUnit) gateAction {
 		if g.ungateable(u) {
 			// Decoding goes on, so that nothing is missed: it could not begin again.
 			g.count.wakes[WakeFallback].Inc()
+			g.claim.take(WakeFallback)
 			g.enter(GateFull)
+		}
+		if u.key && !g.claim.keep() {
+			return g.short(g.cause, u.at, true)
 		}
 		return gateDecode
 	case GateDegraded:
-		if u.key {
-			return gateCheck
-		}
-		return gateSkip
+		return g.degraded(u)
 	}
 	return g.idle(u, z, early)
 }
@@ -199,17 +259,19 @@ func (g *gate) unit(u gateUnit) gateAction {
 func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
 	switch {
 	case g.ungateable(u):
-		return g.wake(WakeFallback, u.at)
+		return g.tryWake(WakeFallback, u)
 	case g.asked != "":
 		c := g.asked
 		g.asked = ""
-		return g.wake(c, u.at)
+		return g.tryWake(c, u)
 	case early && g.mayMiss(u.at):
-		return g.wake(WakeEarlyKey, u.at)
+		return g.tryWake(WakeEarlyKey, u)
+	case g.learn && u.key && u.at.Sub(g.began) < g.cfg.WarmUp.Std() && g.claim.take(WakeStart):
+		return g.wake(WakeStart, u.at)
 	case u.key && g.due(u):
 		return gateCheck
 	case z >= g.raised && u.at.Sub(g.began) >= g.cfg.WarmUp.Std() && u.at.After(g.mute) && g.mayMiss(u.at):
-		return g.wake(WakeScore, u.at)
+		return g.tryWake(WakeScore, u)
 	}
 	return gateQuiet
 }
@@ -302,7 +364,7 @@ func (g *gate) load(u gateUnit) {
 	case g.state == "" || g.state == GateFull:
 	case late && u.behind > g.cfg.Behind.Std():
 		g.enter(GateDegraded)
-	case g.state == GateDegraded && u.at.Sub(g.calm) >= gateRecover:
+	case g.state == GateDegraded && g.wanted == "" && u.at.Sub(g.calm) >= gateRecover:
 		g.enter(GateIdle)
 	}
 }
@@ -311,8 +373,24 @@ func (g *gate) load(u gateUnit) {
 func (g *gate) clock(at time.Time) {
 	if d := at.Sub(g.since); !g.since.IsZero() && d > 0 && d < time.Minute && g.state != "" {
 		g.count.seconds[g.state].Add(d.Seconds())
+		g.watched(d)
 	}
 	g.since = at
+}
+
+// watched adds d to the level at which the camera is watched.
+func (g *gate) watched(d time.Duration) {
+	l := ingest.LevelFull
+	switch {
+	case g.state == GateDegraded || g.thin:
+		l = ingest.LevelDegraded
+	case g.state == GateIdle || g.state == GateStationary:
+		l = ingest.LevelGated
+	}
+	g.count.levels[l].Add(d.Seconds())
+	if a, full := g.window.add(l, d); full && g.tell != nil {
+		g.tell(a)
+	}
 }
 
 // caughtUp says that the ring was decoded to its end.
@@ -329,7 +407,14 @@ func (g *gate) key(at time.Time, m Motion) (wake bool) {
 		g.changed(at)
 		return false
 	}
+	if m.Active && g.state == GateDegraded {
+		g.moved = laterOf(g.moved, at)
+	}
 	if !m.Active && !m.Faint || g.state == GateDegraded {
+		return false
+	}
+	if !g.claim.take(WakeKey) {
+		g.short(WakeKey, at, true)
 		return false
 	}
 	g.wake(WakeKey, at)

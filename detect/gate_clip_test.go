@@ -322,7 +322,7 @@ func TestGateIsNotFooled(t *testing.T) {
 			require.Positive(t, r.metrics["sharpeyes_motion_masked_share"])
 			require.LessOrEqual(t, r.metrics["sharpeyes_motion_masked_share"], 0.03)
 		}},
-		{"infrared switch", "lutyuv=y=val*0.5+60:u=128:v=128:enable='between(t,40.6,60)'", func(t *testing.T, r run) {
+		{"infrared switch", "hue=s=0:enable='between(t,40.6,60)',vignette=angle=PI/2.5:enable='between(t,40.6,60)'", func(t *testing.T, r run) {
 			require.Equal(t, 2, r.global(), "there and back")
 		}},
 		{"flicker", "eq=brightness='0.02*sin(2*PI*t*9.25)':eval=frame", nil},

@@ -418,3 +418,42 @@ func BenchmarkGateUnit(b *testing.B) {
 		s.g.unit(u)
 	}
 }
+
+// Where the node has no room the key units are looked at, and room is asked for
+// again with each of them.
+func TestGateWithoutRoom(t *testing.T) {
+	n := newNode(0.1)
+	require.True(t, n.take("other", WakeKey), "somebody has all the room there is")
+	s := newStream(t, nil)
+	s.g.claim = &claim{n.Budget, "here"}
+	did := s.run(60)
+	require.Zero(t, did[gateWake], "to learn the scene there was no room")
+	require.Equal(t, GateIdle, s.g.state)
+	require.Greater(t, did[gateCheck], 20)
+
+	s.move = true
+	s.run(2.5)
+	require.Equal(t, GateDegraded, s.g.state)
+	did = s.run(5)
+	require.Greater(t, did[gateCheck], 1)
+	require.Zero(t, did[gateWake])
+	n.leave("other")
+	require.Equal(t, 1, s.run(2.5)[gateWake], "there is room now")
+	require.Equal(t, GateActive, s.g.state)
+	require.NotNil(t, n.holders["here"])
+
+	s.move = false
+	s.run(10)
+	require.Equal(t, GateIdle, s.g.state)
+	require.Nil(t, n.holders["here"], "room is given back")
+
+	n.take("other", WakeKey)
+	s.move = true
+	s.run(2.5)
+	require.Equal(t, GateDegraded, s.g.state)
+	require.Equal(t, 0, n.place("here"))
+	s.move = false
+	s.run(10)
+	require.Equal(t, GateIdle, s.g.state, "nothing moves any more")
+	require.Equal(t, -1, n.place("here"), "nor does it wait")
+}

@@ -18,6 +18,8 @@ const (
 // gated is what an Analyser holds for its gate.
 type gated struct {
 	gate     *gate
+	claim    *claim
+	keyTurns keyTurns
 	headers  *HeaderReader
 	ring     *Ring
 	wakes    chan WakeCause // from other goroutines; holds one
@@ -44,10 +46,13 @@ func (a *Analyser) begin(c ingest.Codec) {
 	}
 	a.headers = NewHeaderReader(c)
 	cfg := a.opt.Camera.Settings.Gate
+	a.claim.leave()
 	a.gate = newGate(cfg, c, a.metrics.gate)
+	a.gate.claim, a.gate.tell = a.claim, a.opt.Analysis
 	a.ring = NewRing(int(cfg.RingBytes))
 	a.empty = pace{every: emptyEvery}
 	if cfg.Mode == "full" {
+		a.claim.take(WakeFallback)
 		a.gate.enter(GateFull)
 		a.gate.forced = true
 	}
@@ -129,7 +134,7 @@ func (a *Analyser) sayFull() {
 
 // leave frees the decoder when the gate has ended continuous decoding.
 func (a *Analyser) leave(was GateState) {
-	if a.decoder != nil && was != a.gate.state {
+	if was != a.gate.state {
 		a.rest()
 	}
 }
@@ -211,31 +216,19 @@ func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
 // checkKey lets the pool decode a key unit and looks at its picture. The
 // detector is asked with a copy, so that no other camera waits for it.
 func (a *Analyser) checkKey(ctx context.Context, au ingest.AccessUnit) {
-	var motion Motion
-	var picture *image.YCbCr
-	reported := false
-	turn, cancel := context.WithTimeout(ctx, min(mostTurn, max(leastTurn, a.gate.usual())))
-	defer cancel()
-	err := a.opt.Keys.Decode(turn, au, func(f *Frame) {
-		a.metrics.gate.keys.Inc()
-		if !a.usable(f) {
-			reported = true
-			return
+	if !a.keyTurns.due() {
+		a.skip(au, SkipKeyBusy)
+		return
+	}
+	c := keyCheck{quick: a.tracker.Len() == 0}
+	err := a.lookAtKey(ctx, au, &c)
+	if err == nil && c.quick && c.motion.Active {
+		// Rules and people want the picture as the camera made it.
+		again := keyCheck{motion: c.motion, known: true}
+		if err = a.lookAtKey(ctx, au, &again); err == nil {
+			c = again
 		}
-		a.health.gap = a.gate.longestGap()
-		a.health.alive(au.Received, f.Luma.Pix)
-		if !a.lawful {
-			reported = true
-			return
-		}
-		motion = a.findMotion(au.Received, f)
-		if a.wantsDetector(au.Received) {
-			picture = a.keep(f.Image)
-			return
-		}
-		a.report(ctx, au, f.Image, motion)
-		reported = true
-	})
+	}
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -250,19 +243,70 @@ func (a *Analyser) checkKey(ctx context.Context, au ingest.AccessUnit) {
 	if !a.lawful {
 		return
 	}
-	if !reported {
-		a.report(ctx, au, picture, motion)
+	if !c.reported {
+		a.report(ctx, au, c.picture, c.motion)
 	}
-	if a.gate.key(au.Received, motion) {
+	if a.gate.key(au.Received, c.motion) {
 		a.catchUp(ctx)
 		return
 	}
-	a.gate.motion(au.Received, motion, a.tracker.Len())
+	a.gate.motion(au.Received, c.motion, a.tracker.Len())
 	if a.tracker.Len() == 0 {
 		a.kept = image.YCbCr{} // several MiB that most cameras never need
 		if a.opt.Main != nil {
 			a.opt.Main.release()
 		}
+	}
+}
+
+// keyCheck is one look at a key unit.
+type keyCheck struct {
+	quick    bool // a picture to find motion in
+	known    bool // what moved was found before
+	motion   Motion
+	picture  *image.YCbCr // a copy for the detector
+	reported bool
+}
+
+// lookAtKey waits for a turn of the pool, one GOP at most, and looks.
+func (a *Analyser) lookAtKey(ctx context.Context, au ingest.AccessUnit, c *keyCheck) error {
+	patience := min(mostTurn, max(leastTurn, a.gate.usual()))
+	turn, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	waited, err := a.opt.Keys.decode(turn, []ingest.AccessUnit{au}, c.quick, func(f *Frame) { a.seeKey(ctx, au, f, c) })
+	if ctx.Err() == nil {
+		a.claim.waited(waited)
+		a.keyTurns.waited(waited, errors.Is(err, ErrBusy), patience)
+		a.gate.thin = a.keyTurns.thin()
+	}
+	return err
+}
+
+// seeKey looks at the picture of a key unit while the pool holds it.
+func (a *Analyser) seeKey(ctx context.Context, au ingest.AccessUnit, f *Frame, c *keyCheck) {
+	a.metrics.gate.keys.Inc()
+	if !a.usable(f) {
+		c.reported = true
+		return
+	}
+	if !c.known {
+		a.health.gap = a.gate.longestGap()
+		a.health.alive(au.Received, f.Luma.Pix)
+	}
+	if !a.lawful {
+		c.reported = true
+		return
+	}
+	if !c.known {
+		c.motion = a.findMotion(au.Received, f)
+	}
+	switch {
+	case c.quick && c.motion.Active:
+	case a.wantsDetector(au.Received):
+		c.picture = a.keep(f.Image)
+	default:
+		a.report(ctx, au, f.Image, c.motion)
+		c.reported = true
 	}
 }
 

@@ -207,7 +207,9 @@ func TestGatedKeyUnitWaitsNoLongerThanItsTurn(t *testing.T) {
 	require.Equal(t, 1, g.skipped()[SkipKeyBusy])
 	<-g.a.opt.Keys.turns
 	g.watch(1, nil)
-	require.Equal(t, 1, g.skipped()[SkipKeyBusy])
+	require.Equal(t, 2, g.skipped()[SkipKeyBusy], "the next one is passed over, so that others find a turn")
+	g.watch(2, nil)
+	require.Equal(t, 2, g.skipped()[SkipKeyBusy], "then there is time for each again")
 }
 
 func TestGatedWithoutLegalBasis(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
@@ -43,7 +44,8 @@ func NewKeyPool(workers int, newDecoder func(ingest.Codec) (Decoder, error)) *Ke
 // taken, so it must be short. Errors are ErrBusy when no turn came in time, and
 // the decoder's. A unit that yields no picture is an error too.
 func (p *KeyPool) Decode(ctx context.Context, au ingest.AccessUnit, use func(*Frame)) error {
-	return p.DecodeTo(ctx, []ingest.AccessUnit{au}, use)
+	_, err := p.decode(ctx, []ingest.AccessUnit{au}, false, use)
+	return err
 }
 
 // DecodeTo is Decode for the picture of the last of units, which follow each other
@@ -52,18 +54,34 @@ func (p *KeyPool) DecodeTo(ctx context.Context, units []ingest.AccessUnit, use f
 	if len(units) == 0 {
 		return &ingest.Fault{Reason: ingest.ReasonNoKeyFrame, Err: errors.New("nothing to decode")}
 	}
-	au := units[0]
+	_, err := p.decode(ctx, units, false, use)
+	return err
+}
+
+// decode is DecodeTo that also says how long it waited for its turn. With quick
+// the picture is good enough to find motion in, and not to be shown.
+func (p *KeyPool) decode(ctx context.Context, units []ingest.AccessUnit, quick bool, use func(*Frame)) (time.Duration, error) {
+	asked := time.Now()
 	select {
 	case p.turns <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("key unit of camera %s: %w", au.Camera, ErrBusy)
+		return time.Since(asked), fmt.Errorf("key unit of camera %s: %w", units[0].Camera, ErrBusy)
 	}
+	waited := time.Since(asked)
 	defer func() { <-p.turns }()
-	d, err := p.take(au.Codec)
+	return waited, p.once(units, quick, use)
+}
+
+func (p *KeyPool) once(units []ingest.AccessUnit, quick bool, use func(*Frame)) error {
+	d, err := p.take(units[0].Codec)
 	if err != nil {
 		return err
 	}
-	defer p.give(au.Codec, d)
+	defer p.give(units[0].Codec, d)
+	if q, ok := d.(Deblocker); ok {
+		q.Deblock(!quick)
+	}
+	au := units[0]
 	au.Lost = true // the decoder forgets the camera before
 	frame, err := d.Decode(au)
 	for _, next := range units[1:] {

@@ -25,6 +25,7 @@ type Metrics struct {
 	unconfirmed *prometheus.CounterVec
 	units       *prometheus.CounterVec
 	main        *prometheus.CounterVec
+	analysis    *prometheus.CounterVec
 
 	masked, capped, threshold, constant *prometheus.GaugeVec
 }
@@ -59,8 +60,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.capped = gauge("sharpeyes_gate_wakes_capped", "1 while only key units wake the gate because there were max_wakes unconfirmed wakes within an hour.")
 	m.threshold = gauge("sharpeyes_gate_threshold", "Standard deviations at which the score wakes the gate: as configured, and higher after unconfirmed wakes.")
 	m.constant = gauge("sharpeyes_gate_constant_quality", "1 where the stream was learned to be of constant quality (VBR), 0 where its rate is constant (CBR) or not enough is known.")
+	m.analysis = counter("sharpeyes_analysis_seconds_total", "Seconds of video by how closely they were watched: full, gated (nothing moved), degraded (key frames alone, for want of time).", "state")
 	if reg != nil {
-		reg.MustRegister(m.masked, m.capped, m.threshold, m.constant, m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
+		reg.MustRegister(m.masked, m.capped, m.threshold, m.constant, m.analysis, m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages,
 			m.gateState, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.main)
 	}
 	return m
@@ -71,7 +73,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 func (m *Metrics) Forget(camera ingest.CameraID) {
 	of := prometheus.Labels{"camera": string(camera)}
 	for _, v := range []*prometheus.CounterVec{
-		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.main,
+		m.decoded, m.instants, m.skipped, m.motion, m.detections, m.stages, m.gateSeconds, m.gateWakes, m.unconfirmed, m.units, m.main, m.analysis,
 	} {
 		v.DeletePartialMatch(of)
 	}
@@ -97,6 +99,7 @@ type cameraMetrics struct {
 type gateMetrics struct {
 	state                                map[GateState]prometheus.Gauge
 	seconds                              map[GateState]prometheus.Counter
+	levels                               map[ingest.Level]prometheus.Counter
 	wakes                                map[WakeCause]prometheus.Counter
 	unconfirmed                          prometheus.Counter
 	received, keys, caughtUp, continuous prometheus.Counter
@@ -122,7 +125,8 @@ func (m *gateMetrics) enter(s GateState) {
 func (m *Metrics) forGate(c string) *gateMetrics {
 	out := &gateMetrics{
 		state: make(map[GateState]prometheus.Gauge), seconds: make(map[GateState]prometheus.Counter),
-		wakes: make(map[WakeCause]prometheus.Counter), unconfirmed: m.unconfirmed.WithLabelValues(c),
+		levels: make(map[ingest.Level]prometheus.Counter, 3),
+		wakes:  make(map[WakeCause]prometheus.Counter), unconfirmed: m.unconfirmed.WithLabelValues(c),
 		received: m.units.WithLabelValues(c, "received"), keys: m.units.WithLabelValues(c, "key"),
 		caughtUp: m.units.WithLabelValues(c, "catch_up"), continuous: m.units.WithLabelValues(c, "continuous"),
 		capped: m.capped.WithLabelValues(c), threshold: m.threshold.WithLabelValues(c), constant: m.constant.WithLabelValues(c),
@@ -130,6 +134,9 @@ func (m *Metrics) forGate(c string) *gateMetrics {
 	for _, s := range GateStates() {
 		out.state[s] = m.gateState.WithLabelValues(c, string(s))
 		out.seconds[s] = m.gateSeconds.WithLabelValues(c, string(s))
+	}
+	for _, l := range ingest.Levels() {
+		out.levels[l] = m.analysis.WithLabelValues(c, string(l))
 	}
 	for _, w := range WakeCauses() {
 		out.wakes[w] = m.gateWakes.WithLabelValues(c, string(w))
@@ -176,9 +183,12 @@ func beginStage(seconds prometheus.Counter) stage {
 	return stage{seconds, threadCPU()}
 }
 
-func (s stage) end() {
-	addTime(s.seconds, threadCPU()-s.began)
+// end counts the stage and returns what it took.
+func (s stage) end() time.Duration {
+	d := threadCPU() - s.began
+	addTime(s.seconds, d)
 	runtime.UnlockOSThread()
+	return d
 }
 
 // addTime adds d to a counter of seconds. A clock that ran backwards adds

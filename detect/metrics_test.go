@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
 // values returns every series of reg as name{label="value",…}; a histogram's
@@ -42,7 +44,7 @@ func TestMetricsStartAtZeroAndAreForgotten(t *testing.T) {
 	addTime(c.decodeCPU, -time.Second)
 
 	got := values(t, reg)
-	require.Len(t, got, 2*(3+3+len(SkipReasons())+len(Classes())+2*len(GateStates())+len(WakeCauses())+1+4+4+len(MainResults())), "no series but for cameras and fixed lists")
+	require.Len(t, got, 2*(3+3+len(ingest.Levels())+len(SkipReasons())+len(Classes())+2*len(GateStates())+len(WakeCauses())+1+4+4+len(MainResults())), "no series but for cameras and fixed lists")
 	require.Equal(t, 1.5, got[`sharpeyes_stage_seconds_total{camera="b",stage="decode"}`], "a clock that runs backwards adds nothing")
 	for _, name := range []string{
 		`sharpeyes_camera_decoded_frames_total{camera="a"}`,

@@ -117,6 +117,14 @@ func (f *facts) picture(v Value, r Reason, at time.Time) bool {
 	return f.judge(at)
 }
 
+// analysis takes how closely the camera is watched. Only into and out of degraded
+// is a change that people are told of at once.
+func (f *facts) analysis(a Analysis) bool {
+	was := f.state.Analysis.Level
+	f.state.Analysis = a
+	return (was == LevelDegraded) != (a.Level == LevelDegraded)
+}
+
 // tick looks at the clock: are units overdue?
 func (f *facts) tick(at time.Time) bool {
 	c := false
@@ -154,6 +162,7 @@ func (f *facts) judge(at time.Time) bool {
 	case f.state.Frames.Value == No && f.state.Frames.Reason != ReasonClock:
 		// What nobody sees is neither good nor bad.
 		f.stale = true
+		f.state.Analysis = Analysis{}
 		return set(p, Unknown, f.state.Frames.Reason, f.state.Frames.Hint, at)
 	case f.session && f.lastKey.IsZero() && at.Sub(f.begun) >= 2*f.timeout:
 		return set(p, No, ReasonNoKeyFrame, "set the camera's key frame interval to 2 s and switch off intra refresh", at)

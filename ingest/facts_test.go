@@ -165,3 +165,19 @@ func TestFactsSince(t *testing.T) {
 	require.False(t, f.ended(ReasonTimeout, "", begin.Add(10*time.Second)), "nothing new")
 	require.Equal(t, No, f.state.Online())
 }
+
+// Only into and out of degraded is news; frames that fail take the knowledge away.
+func TestFactsAnalysis(t *testing.T) {
+	at := time.Now()
+	f := newFacts("c", 10*time.Second, 30*time.Second, at)
+	f.connected(at)
+	f.unit(true, 1, false, at)
+	require.False(t, f.analysis(Analysis{Level: LevelGated, Analysed: 10, Of: 10}))
+	require.True(t, f.analysis(Analysis{Level: LevelDegraded, Analysed: 15, Of: 20}))
+	require.False(t, f.analysis(Analysis{Level: LevelDegraded, Analysed: 15, Of: 30}))
+	require.InDelta(t, 30, f.state.Analysis.Of, 0)
+	require.True(t, f.analysis(Analysis{Level: LevelFull, Analysed: 25, Of: 40}))
+	f.tick(at.Add(11 * time.Second))
+	require.Equal(t, No, f.state.Frames.Value)
+	require.Zero(t, f.state.Analysis)
+}

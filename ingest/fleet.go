@@ -280,6 +280,18 @@ func (f *Fleet) SetPicture(id CameraID, v Value, r Reason) {
 	w.states.change(func(s *facts, at time.Time) bool { return s.picture(v, r, at) })
 }
 
+// SetAnalysis takes how closely a camera was watched lately. OnState hears of it
+// when the camera becomes degraded, or is no longer. Unknown cameras are ignored.
+func (f *Fleet) SetAnalysis(id CameraID, a Analysis) {
+	f.mu.Lock()
+	w := f.workers[id]
+	f.mu.Unlock()
+	if w == nil {
+		return
+	}
+	w.states.change(func(s *facts, _ time.Time) bool { return s.analysis(a) })
+}
+
 // Close stops all cameras and waits for them, at most 5 s. The fleet cannot be
 // used again.
 func (f *Fleet) Close() {

@@ -30,6 +30,7 @@ type benchReport struct {
 	Latency  *latencyBench   `json:"latency,omitempty"`
 	Memory   *memoryBench    `json:"memory,omitempty"`
 	Detect   []detectBench   `json:"detect,omitempty"`
+	Node     []nodeBench     `json:"node,omitempty"`
 }
 
 // benchFlags are the flags of `bench`.
@@ -38,15 +39,24 @@ type benchFlags struct {
 	json    bool
 	runs    int
 	alerts  int
+	nodeFlags
+}
+
+// nodeFlags are those of the part node alone.
+type nodeFlags struct {
+	quick   bool
+	streams string
+	clip    string
+	plot    string
 }
 
 func newBench() *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
-		Use:       "bench [pipeline] [latency] [memory] [detect]",
+		Use:       "bench [pipeline] [latency] [memory] [detect] [node]",
 		Short:     "在本机测量：每路 CPU、告警时延、内存、检测耗时 / measure this machine: CPU per camera, alert latency, memory, detector",
-		Long:      "Makes clips of real footage with ffmpeg, runs them through the real pipeline and prints a table, with ffmpeg's own decoding of the same clips as the yardstick of the same run. Without names, all parts run (about ten minutes). Needs ffmpeg; the footage is OpenCV's pedestrian clip (Debian: opencv-doc).",
-		ValidArgs: []string{"pipeline", "latency", "memory", "detect"},
+		Long:      "Makes clips of real footage with ffmpeg, runs them through the real pipeline and prints a table, with ffmpeg's own decoding of the same clips as the yardstick of the same run. Without names, all parts but node run (about ten minutes). The part node finds by trying how many cameras one core of this machine carries (about ten minutes more; --quick: a rough figure in 90 s). Needs ffmpeg; the footage is OpenCV's pedestrian clip (Debian: opencv-doc).",
+		ValidArgs: []string{"pipeline", "latency", "memory", "detect", "node"},
 		Args:      cobra.OnlyValidArgs,
 		RunE:      func(cmd *cobra.Command, args []string) error { return bench(cmd, args, f) },
 	}
@@ -55,7 +65,11 @@ func newBench() *cobra.Command {
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 	fl.IntVar(&f.runs, "runs", 3, "runs of each measurement; the median counts")
 	fl.IntVar(&f.alerts, "alerts", 200, "alerts to time")
-	cmd.AddCommand(newBenchWorker(), newBenchGate())
+	fl.BoolVar(&f.quick, "quick", false, "node: one kind of camera, two activities, short measurements")
+	fl.StringVar(&f.streams, "streams", "h264,sub,h265", "node: kinds of cameras")
+	fl.StringVar(&f.clip, "clip", "", "node: instead, an H.264 or H.265 file with a key frame every 2 s at 25 pictures a second, as it is")
+	fl.StringVar(&f.plot, "plot", "", "node: write a plot to this SVG file")
+	cmd.AddCommand(newBenchWorker(), newBenchGate(), newBenchNodeServe(), newBenchNodeRun())
 	return cmd
 }
 
@@ -80,9 +94,16 @@ func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
 			r.Memory, err = b.memory(cmd.Context())
 		case "detect":
 			r.Detect, err = b.detect(cmd.Context())
+		case "node":
+			r.Node, err = b.node(cmd.Context())
 		}
 		if err != nil {
 			return fmt.Errorf("bench %s: %w", part, err)
+		}
+	}
+	if f.plot != "" && len(r.Node) > 0 {
+		if err := plotNode(f.plot, &r); err != nil {
+			return err
 		}
 	}
 	if f.json {
@@ -179,4 +200,5 @@ func (r *benchReport) print(w io.Writer) {
 			m.Base, m.Idle, m.Stream, m.Analysed, m.Stream, m.Cameras)
 	}
 	printDetect(w, r.Detect)
+	printNode(w, r.Node)
 }

@@ -8,7 +8,10 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -109,6 +112,7 @@ type edge struct {
 	outbox  *stream.Outbox
 	shared  *detect.Shared
 	keys    *detect.KeyPool
+	budget  *detect.Budget
 	metrics *detect.Metrics
 	alerts  *alert.Metrics
 	fleet   *ingest.Fleet
@@ -156,7 +160,17 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	return nil
 }
 
+// spareMemory lets the garbage collector come when the heap has grown by half.
+// Most of it are coded pictures, which cost it nothing to go over, and every
+// camera holds seconds of them.
+func spareMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 func (p *process) newEdge(ctx context.Context) (*edge, error) {
+	spareMemory()
 	zone, err := time.LoadLocation(p.cfg.Timezone)
 	if err != nil {
 		return nil, fmt.Errorf("timezone: %w", err)
@@ -190,6 +204,7 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	p.closers = append(p.closers, closer(detector.Close))
 	e.keys = detect.NewKeyPool(0, ffmpeg.NewDecoder)
 	p.closers = append(p.closers, e.keys)
+	e.budget = detect.NewBudget(p.cfg.Edge.Budget, runtime.GOMAXPROCS(0), p.registry)
 	e.shared = detect.NewShared(detector, p.cfg.Edge.Detector, p.registry)
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{
 		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, p.log) },
@@ -290,11 +305,12 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	defer free()
 	p := &post{engine: engine}
 	a, err := detect.NewAnalyser(detect.AnalyserOptions{
-		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Motion: motion, Detector: e.shared,
-		Main:    e.mains.begin(id),
-		Emit:    func(o detect.Observation) { e.observe(ctx, p, cam, o) },
-		Picture: func(v ingest.Value, r ingest.Reason) { e.mains.picture(id, v, r) },
-		Metrics: e.metrics, Log: e.log,
+		Camera: cam, NewDecoder: ffmpeg.NewDecoder, Keys: e.keys, Budget: e.budget, Motion: motion, Detector: e.shared,
+		Main:     e.mains.begin(id),
+		Emit:     func(o detect.Observation) { e.observe(ctx, p, cam, o) },
+		Picture:  func(v ingest.Value, r ingest.Reason) { e.mains.picture(id, v, r) },
+		Analysis: func(w ingest.Analysis) { e.fleet.SetAnalysis(id, w) },
+		Metrics:  e.metrics, Log: e.log,
 	})
 	if err != nil {
 		e.log.Error("analysis", "camera", cam.ID, "err", err)

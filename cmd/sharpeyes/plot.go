@@ -20,7 +20,7 @@ type plotRow struct {
 const (
 	plotRowHeight = 26
 	plotBar       = 16
-	plotTop       = 54
+	plotHead      = 54
 	plotWide      = 420 // the longest bar
 	plotGlyph     = 7.2 // mean width of a letter at 12 px
 	plotNote      = 190 // room behind the longest bar
@@ -36,14 +36,14 @@ func barPlot(w io.Writer, title, unit string, rows []plotRow) error {
 		letters = max(letters, utf8.RuneCountInString(r.Label))
 	}
 	left := 16 + int(math.Ceil(float64(letters)*plotGlyph)) + 10
-	width, height := left+plotWide+plotNote, plotTop+len(rows)*plotRowHeight+14
+	width, height := left+plotWide+plotNote, plotHead+len(rows)*plotRowHeight+14
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" font-family="system-ui, sans-serif" font-size="12">`+"\n", width, height, width, height)
 	fmt.Fprintf(out, "<title>%s</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n", html.EscapeString(title))
 	fmt.Fprintf(out, "<text x=\"16\" y=\"24\" font-size=\"15\" font-weight=\"600\" fill=\"#1a1a1a\">%s</text>\n", html.EscapeString(title))
 	fmt.Fprintf(out, "<text x=\"16\" y=\"42\" fill=\"#5a5a5a\">%s</text>\n", html.EscapeString(unit))
 	for i, r := range rows {
-		v, y := plotValue(r.Value), plotTop+i*plotRowHeight
+		v, y := plotValue(r.Value), plotHead+i*plotRowHeight
 		long := 0.0
 		if most > 0 {
 			long = v / most * plotWide

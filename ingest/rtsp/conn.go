@@ -44,16 +44,26 @@ func (x *session) dial(ctx context.Context, network, addr string) (net.Conn, err
 	return h, nil
 }
 
-// headConn remembers the first bytes that came.
+// headConn remembers the first bytes that came, and takes the packets of a
+// stream before gortsplib sees them.
 type headConn struct {
 	net.Conn
-	mu   sync.Mutex
-	head []byte
+	frames interleaved
+	mu     sync.Mutex
+	head   []byte
 }
 
 // Read implements net.Conn.
 func (c *headConn) Read(b []byte) (int, error) {
+	if c.frames.on.Load() {
+		return c.frames.read(b, c.Conn.Read)
+	}
 	n, err := c.Conn.Read(b)
+	if n > 0 && c.frames.on.Load() {
+		// This read waited while the stream was asked for, and brought the answer
+		// and what came after it.
+		return c.frames.first(b, n, c.Conn.Read)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if missing := len("RTSP") - len(c.head); missing > 0 {

@@ -3,6 +3,7 @@ package rtsp
 import (
 	"bytes"
 	"encoding/binary"
+	"sync"
 	"time"
 
 	"github.com/pion/rtp"
@@ -31,7 +32,8 @@ type depacketiser struct {
 	// The picture that is being put together.
 	open    bool
 	ts      uint32
-	buf     []byte
+	buf     []byte // of the pool; what is handed on is an exact copy
+	scratch *[]byte
 	starts  []int // of NAL units in buf
 	inFU    bool  // the last one is a fragmented unit without its end so far
 	damaged bool  // something of this picture is missing
@@ -41,7 +43,6 @@ type depacketiser struct {
 	lastTS      uint32
 	lastEmitted bool
 	noMarkers   bool // the marker bit does not end pictures here: go by timestamps
-	size        int  // of the last picture, to allocate the next
 
 	packets uint64 // taken
 	bad     uint64 // packets that are not what they should be
@@ -58,7 +59,8 @@ func (d *depacketiser) packet(p *rtp.Packet, at time.Time) {
 	}
 	if !d.open {
 		d.open, d.ts = true, p.Timestamp
-		d.buf = make([]byte, 0, d.size+d.size/4+len(p.Payload))
+		d.scratch = scratches.Get().(*[]byte)
+		d.buf = (*d.scratch)[:0]
 	}
 	if len(p.Payload) > 0 && !d.dropped {
 		if !d.payload(p.Payload) {
@@ -66,7 +68,7 @@ func (d *depacketiser) packet(p *rtp.Packet, at time.Time) {
 			d.damaged = true
 		}
 		if len(d.buf) > ingest.MaxUnitBytes || len(d.starts) > ingest.MaxUnitNALUs {
-			d.dropped, d.inFU, d.buf, d.starts = true, false, nil, nil
+			d.dropped, d.inFU, d.buf, d.starts = true, false, d.buf[:0], nil
 		}
 	}
 	if p.Marker && !d.noMarkers {
@@ -200,8 +202,9 @@ func (d *depacketiser) nalu(n []byte) {
 func (d *depacketiser) flush(at time.Time) {
 	d.cutFragment()
 	ts, nalus := d.ts, d.cut()
+	d.giveBack()
 	damaged, dropped := d.damaged, d.dropped
-	d.open, d.buf, d.starts, d.damaged, d.dropped = false, nil, d.starts[:0], false, false
+	d.open, d.starts, d.damaged, d.dropped = false, d.starts[:0], false, false
 	first := d.beginsPicture(nalus)
 	if !first && d.lastEmitted && ts == d.lastTS && hasSlice(d.asm.Codec, nalus) {
 		// A second part of the picture that went out already: this camera sets
@@ -225,16 +228,31 @@ func (d *depacketiser) flush(at time.Time) {
 
 // cut returns the NAL units in buf, which they keep.
 func (d *depacketiser) cut() [][]byte {
-	d.size = len(d.buf)
+	buf := bytes.Clone(d.buf)
 	nalus := make([][]byte, 0, len(d.starts)+4) // room for parameter sets
 	for i, s := range d.starts {
-		end := len(d.buf)
+		end := len(buf)
 		if i+1 < len(d.starts) {
 			end = d.starts[i+1]
 		}
-		nalus = appendNALUs(nalus, d.buf[s:end:end])
+		nalus = appendNALUs(nalus, buf[s:end:end])
 	}
 	return nalus
+}
+
+// scratches holds the buffers in which pictures grow: a camera has one only
+// between the first and the last packet of a picture, and what it keeps for
+// seconds is cut to size.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
+// giveBack puts the buffer back for another camera.
+func (d *depacketiser) giveBack() {
+	if d.scratch == nil {
+		return
+	}
+	*d.scratch = d.buf[:0]
+	scratches.Put(d.scratch)
+	d.scratch, d.buf = nil, nil
 }
 
 var startCode = []byte{0, 0, 1}

@@ -139,7 +139,7 @@ func TestDepacketiserIsBounded(t *testing.T) {
 		require.LessOrEqual(t, len(b.buf), ingest.MaxUnitBytes+60010)
 	}
 	require.True(t, b.dropped)
-	require.Nil(t, b.buf)
+	require.Empty(t, b.buf)
 	// And one without content, which keeps nothing at all.
 	b = newBench(ingest.H264)
 	send(0x7c, 0x85)

@@ -12,6 +12,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 	"github.com/pion/rtp"
 
 	"github.com/sharpeyes/sharpeyes/ingest"
@@ -30,9 +31,10 @@ type session struct {
 	client    *gortsplib.Client
 	transport gortsplib.Transport
 
-	method base.Method // of the request under way; the client's goroutine only
-	track  *Track      // chosen; ditto until Describe returned
-	fault  error       // found in the description; ditto
+	method  base.Method // of the request under way; the client's goroutine only
+	track   *Track      // chosen; ditto until Describe returned
+	channel int         // of RTP over TCP; ditto until Setup returned
+	fault   error       // found in the description; ditto
 
 	conn    atomic.Pointer[headConn]
 	dials   atomic.Int32
@@ -54,7 +56,7 @@ func newSession(s *source, sink ingest.Sink, t gortsplib.Transport) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	x := &session{src: s, sink: sink, transport: t}
+	x := &session{src: s, sink: sink, transport: t, channel: -1}
 	verify := tlsCfg.VerifyConnection
 	tlsCfg.VerifyConnection = func(st tls.ConnectionState) error {
 		if verify != nil {
@@ -105,6 +107,8 @@ func (x *session) response(r *base.Response) {
 			return
 		}
 		r.Header["Content-Type"] = base.HeaderValue{"application/sdp"} // some leave it out
+	case x.method == base.Setup && r.StatusCode == base.StatusOK:
+		x.channel = rtpChannel(r)
 	}
 }
 
@@ -227,13 +231,31 @@ func (x *session) receive(media *description.Media) {
 		x.depacket.clock.rate = int64(r)
 	}
 	x.depacket.asm.Remember(x.track.parameterSets()...)
-	x.client.OnPacketRTP(media, media.Formats[0], func(p *rtp.Packet) {
+	packet := func(p *rtp.Packet, at time.Time) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.connect() // packets may overtake the answer to PLAY
 		x.packets++
-		x.depacket.packet(p, time.Now())
-	})
+		x.depacket.packet(p, at)
+	}
+	if c := x.conn.Load(); c != nil && x.channel >= 0 && x.src.url.Scheme == "rtsp" && x.transport == gortsplib.TransportTCP {
+		c.frames.begin(byte(x.channel), media.Formats[0].PayloadType(), packet, func() { x.garbled.Add(1) })
+		return
+	}
+	x.client.OnPacketRTP(media, media.Formats[0], func(p *rtp.Packet) { packet(p, time.Now()) })
+}
+
+// rtpChannel reads from the answer to SETUP on which channel the packets will
+// come, -1 when it does not say: then gortsplib takes them all.
+func rtpChannel(r *base.Response) int {
+	var t headers.Transport
+	if t.Unmarshal(r.Header["Transport"]) != nil || t.InterleavedIDs == nil {
+		return -1
+	}
+	if id := t.InterleavedIDs[0]; id >= 0 && id <= 255 {
+		return id
+	}
+	return -1
 }
 
 // connect tells the sink, once; x.mu is held.

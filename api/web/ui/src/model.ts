@@ -206,6 +206,8 @@ export interface CameraState {
   frames: Fact;
   picture: Fact;
   recording: Fact;
+  /** analysis is how closely the camera was watched in the last minute. */
+  analysis?: { level: "full" | "gated" | "degraded"; analysed_s: number; of_s: number };
 }
 
 export interface CameraRow {

@@ -74,11 +74,18 @@ function CameraLine({ row }: { row: CameraRow }) {
         <div class="muted">{[camera.division_name || camera.division, camera.place].filter(Boolean).join(" · ")}</div>
         <div class="muted">{t("cam.basis")}: {camera.legal_basis && camera.legal_basis !== "unknown" ? camera.legal_basis : <span class="bad">{t("cam.basis.unknown")}</span>}</div>
       </th>
-      <td><span class={`dot dot-${row.online}`}>{t(onlineWord[row.online] ?? "cam.unknown")}</span></td>
+      <td><span class={`dot dot-${row.online}`}>{t(onlineWord[row.online] ?? "cam.unknown")}</span><Degraded row={row} /></td>
       {factNames.map((f) => <FactCell key={f} name={f} fact={row.state?.[f]} />)}
       <td class="nowrap"><Age since={row.seen_at} ago /><div class="muted">{row.node}</div></td>
     </tr>
   );
+}
+
+/** Degraded says that the node had no time for the whole camera. */
+function Degraded({ row }: { row: CameraRow }) {
+  const a = row.state?.analysis;
+  if (a?.level !== "degraded" || row.online === "unknown") return null;
+  return <div class="degraded" data-testid="degraded" title={t("cam.degraded.why", { n: Math.round(a.analysed_s), of: Math.round(a.of_s) })}>{t("cam.degraded")} {Math.round(a.analysed_s)}/{Math.round(a.of_s)} s</div>;
 }
 
 function FactCell({ name, fact }: { name: FactName; fact: Fact | undefined }) {

@@ -1,5 +1,6 @@
 // The alert wall: a list, newest first, and one selected alert beside it.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { cameraTick } from "../bus";
 import { stamp } from "../format";
 import { get } from "../http";
 import { lang, t } from "../i18n";
@@ -50,12 +51,23 @@ function Announcer() {
   return <div class="sr-only" aria-live="assertive">{row ? t("wall.new.announce", { what: what(row.alert), where: where(row) }) : ""}</div>;
 }
 
-/** useVillages are the villages that have cameras, for the filter. */
-function useVillages(): Choice[] {
+/** A burst of camera changes is one reload, in ms. */
+const settleMs = 2000;
+
+/** useCameras are the cameras as they are now. */
+function useCameras(): CameraRow[] {
   const [rows, setRows] = useState<CameraRow[]>([]);
+  const tick = useValue(cameraTick);
   useEffect(() => {
-    get<Page<CameraRow>>("/cameras").then((p) => setRows(p.items ?? []), () => setRows([]));
-  }, []);
+    const load = () => get<Page<CameraRow>>("/cameras").then((p) => setRows(p.items ?? []), () => setRows([]));
+    const timer = setTimeout(() => void load(), tick === 0 ? 0 : settleMs);
+    return () => clearTimeout(timer);
+  }, [tick]);
+  return rows;
+}
+
+/** useVillages are the villages that have cameras, for the filter. */
+function useVillages(rows: CameraRow[]): Choice[] {
   return useMemo(() => {
     const names = new Map<string, string>();
     for (const r of rows) if (r.camera.division) names.set(r.camera.division, r.camera.division_name || r.camera.division);
@@ -65,7 +77,9 @@ function useVillages(): Choice[] {
 
 function Toolbar() {
   const { filter, items, paused, next } = useValue(feed);
-  const villages = useVillages();
+  const cameras = useCameras();
+  const villages = useVillages(cameras);
+  const degraded = cameras.filter((r) => !r.removed && r.online !== "unknown" && r.state?.analysis?.level === "degraded").length;
   const statuses: Choice[] = [
     ...(["new", "confirmed", "dismissed"] as const).map((s) => ({ value: s, text: t(`status.${s}`) })),
     { value: "", text: t("common.all") },
@@ -76,6 +90,7 @@ function Toolbar() {
       <div class="toolbar-row">
         <Segments label={t("wall.filter.status")} value={filter.status} choices={statuses} onChange={(v) => setFilter({ status: v as Status | "" })} testid="filter-status" />
         <span class="toolbar-count num" data-testid="pending">{t("wall.pending", { n: `${waiting(items)}${next ? "+" : ""}` })}</span>
+        {degraded > 0 && <a class="degraded" href="#/cameras" data-testid="degraded">{t("cam.degraded.count", { n: degraded })}</a>}
         <button type="button" class="button-icon" aria-pressed={paused} aria-label={t(paused ? "wall.resume" : "wall.pause")} title={`${t(paused ? "wall.resume" : "wall.pause")} (p)`} onClick={togglePause} data-testid="pause">
           <Icon name={paused ? "play" : "pause"} />
         </button>

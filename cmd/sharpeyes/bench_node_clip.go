@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sharpeyes/sharpeyes/ingest"
+	"github.com/sharpeyes/sharpeyes/ingest/replay"
+)
+
+// The scene of `bench node`: sensor noise over a still background, and then
+// something the size of a person who walks through for eventLength. Groups of
+// pictures of both halves are put together to any share of activity.
+const (
+	nodeGOP     = 2 * time.Second
+	quietLength = 12 * time.Second // the first group, in which the encoder's rate control settles, is left out
+	eventLength = 10 * time.Second
+)
+
+// nodeStreams are the cameras that `bench node` imitates, by the names of its
+// flag --streams.
+var nodeStreams = []nodeStream{
+	{"h264", "1080p25 H.264 4 Mbit/s", "1920x1080", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
+	{"sub", "640x360 H.264 512 kbit/s", "640x360", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
+	{"h265", "1080p25 H.265 4 Mbit/s", "1920x1080", "h265", "libx265 -preset ultrafast -b:v 4M -x265-params log-level=error:bframes=0:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
+}
+
+// nodeStream is one kind of camera.
+type nodeStream struct{ name, title, size, ending, codec string }
+
+// nodeClip makes the scene with ffmpeg alone.
+func (b *benchRun) nodeClip(ctx context.Context, stream int) (string, error) {
+	s := nodeStreams[stream]
+	file := filepath.Join(b.dir, "node-"+s.name+"."+s.ending)
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	b.say("making the scene %s", s.title)
+	quiet, all := quietLength.Seconds(), (quietLength + eventLength).Seconds()
+	w, h, _ := strings.Cut(s.size, "x")
+	scene := fmt.Sprintf("nullsrc=s=480x270:r=25:d=0.04,geq=lum='110+50*sin(X/9)*sin(Y/13)+25*sin(X*Y/900)':cb=124:cr=130,scale=%s:%s:flags=bicubic,loop=-1:1:0,setpts=N/25/TB,trim=duration=%g[scene];", w, h, all)
+	walker := fmt.Sprintf("color=c=0x302820:s=16x44:r=25:d=%g,scale=iw*%s/480:ih*%s/270[walker];", all, w, h)
+	over := fmt.Sprintf("[scene][walker]overlay=x='(t-%g)*W/%g-w':y='H*0.45':enable='gte(t,%g)',noise=alls=4:allf=t,format=yuv420p", quiet, eventLength.Seconds(), quiet)
+	args := []string{"-v", "error", "-y", "-filter_complex", scene + walker + over, "-r", "25", "-t", fmt.Sprint(all), "-c:v"}
+	args = append(args, strings.Fields(s.codec)...)
+	args = append(args, "-bf", "0", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", file)
+	if msg, err := exec.CommandContext(ctx, "ffmpeg", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("ffmpeg: %w: %s", err, msg)
+	}
+	return file, nil
+}
+
+// gops is a clip in memory, cut at its key units.
+type gops struct {
+	quiet, event [][]ingest.AccessUnit // event is empty for a clip that is played as it is
+}
+
+// collected is a Sink that keeps everything.
+type collected []ingest.AccessUnit
+
+// Connected implements ingest.Sink.
+func (*collected) Connected(string) {}
+
+// Lost implements ingest.Sink.
+func (*collected) Lost(uint64) {}
+
+// Write implements ingest.Sink.
+func (c *collected) Write(au ingest.AccessUnit) { *c = append(*c, au) }
+
+// readGOPs reads a file; scripted says that it is one of nodeClip.
+func readGOPs(ctx context.Context, file string, scripted bool) (*gops, error) {
+	src, err := replay.New(file, replay.Options{Camera: "bench", FPS: benchFPS})
+	if err != nil {
+		return nil, err
+	}
+	var all collected
+	if err := src.Run(ctx, &all); ingest.ReasonOf(err) != ingest.ReasonEnded {
+		return nil, err
+	}
+	var g gops
+	for _, au := range all {
+		if au.Key {
+			g.quiet = append(g.quiet, nil)
+		}
+		if last := len(g.quiet) - 1; last >= 0 {
+			g.quiet[last] = append(g.quiet[last], au)
+		}
+	}
+	if !scripted {
+		return &g, nil
+	}
+	n := int(quietLength / nodeGOP)
+	if len(g.quiet) < n+int(eventLength/nodeGOP) {
+		return nil, fmt.Errorf("the scene has %d groups of pictures: the encoder did not keep the key frame interval", len(g.quiet))
+	}
+	g.quiet, g.event = g.quiet[1:n], g.quiet[n:n+int(eventLength/nodeGOP)]
+	return &g, nil
+}
+
+// actor is the source of one camera: quiet groups, and in between events, as
+// often as the activity asks for. All cameras of a server share its pictures.
+type actor struct {
+	clip     *gops
+	phase    float64        // 0..1: where in its life the camera stands
+	activity *atomic.Uint64 // math.Float64bits of the share of time, 0..1
+	begin    func(at time.Time)
+}
+
+// Run implements ingest.Source.
+func (a *actor) Run(ctx context.Context, sink ingest.Sink) error {
+	sink.Connected("actor")
+	// The groups of the cameras begin at different times, as they do in life.
+	const interval = time.Second / benchFPS
+	begun := time.Now().Add(time.Duration(math.Mod(a.phase*997, 1) * float64(nodeGOP)))
+	quiet, event, count := int(a.phase*float64(len(a.clip.quiet))), -1, 0
+	for {
+		if event < 0 && a.due(begun.Add(time.Duration(count)*interval)) {
+			event = 0
+		}
+		group := a.clip.quiet[quiet%len(a.clip.quiet)]
+		if event >= 0 {
+			group = a.clip.event[event]
+		} else {
+			quiet++
+		}
+		for i, au := range group {
+			au.PTS = time.Duration(count) * interval
+			if err := sleepUntil(ctx, begun.Add(au.PTS)); err != nil {
+				return err
+			}
+			if event == 0 && i == 0 {
+				a.begin(time.Now())
+			}
+			count++
+			au.Received = time.Now()
+			sink.Write(au)
+		}
+		if event >= 0 {
+			if event++; event == len(a.clip.event) {
+				event = -1
+			}
+		}
+	}
+}
+
+// due says whether an event begins in the group that begins at at.
+func (a *actor) due(at time.Time) bool {
+	share := math.Float64frombits(a.activity.Load())
+	if share <= 0 || len(a.clip.event) == 0 {
+		return false
+	}
+	period := eventLength.Seconds() / share
+	into := math.Mod(float64(at.UnixMicro()%1e12)/1e6+a.phase*period, period)
+	return into < nodeGOP.Seconds()
+}
+
+func sleepUntil(ctx context.Context, at time.Time) error {
+	wait := time.Until(at)
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return errors.Join(ctx.Err())
+	case <-t.C:
+		return nil
+	}
+}

@@ -185,17 +185,24 @@ func orderedFields(t reflect.Type) []field {
 	return list
 }
 
+// itemID names one item of a list: of Zone, Line and Rule its ID.
+func itemID(v reflect.Value) string {
+	if d, ok := v.Interface().(GB28181Device); ok {
+		return d.key()
+	}
+	return v.FieldByName("ID").String()
+}
+
 // listDifferences compares lists of structs with an ID. Order counts only when
 // nothing else differs.
 func listDifferences(a, b reflect.Value, path string) []string {
-	const idField = "ID" // of Zone, Line and Rule
 	byID := make(map[string]reflect.Value, a.Len())
 	for i := range a.Len() {
-		byID[a.Index(i).FieldByName(idField).String()] = a.Index(i)
+		byID[itemID(a.Index(i))] = a.Index(i)
 	}
 	var keys []string
 	for i := range b.Len() {
-		id := b.Index(i).FieldByName(idField).String()
+		id := itemID(b.Index(i))
 		old, was := byID[id]
 		delete(byID, id)
 		if !was || len(differences(old, b.Index(i), "")) > 0 {

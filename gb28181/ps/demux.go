@@ -226,16 +226,15 @@ func (d *Demuxer) Lost(n int) {
 	d.stats.Gaps++
 	d.lost = true
 	d.cutPTS = -1
-	if d.open {
-		if d.whole() {
-			pts := d.pts
-			d.finish()
-			d.cutPTS = pts
-		} else {
-			d.stats.Faults[FaultDamaged]++
-			d.cut()
-		}
+	switch {
+	case d.open && d.whole():
+		d.finish()
+		d.cutPTS = d.pts
+	case d.open:
+		d.stats.Faults[FaultDamaged]++
+		d.cut()
 	}
+	d.lost = true
 	d.restart()
 }
 

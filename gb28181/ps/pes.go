@@ -190,7 +190,7 @@ func (d *Demuxer) join(id byte, h pesHeader, payload []byte) {
 		}
 		return
 	}
-	if d.resume && !d.opens(h.pts, payload) {
+	if d.resume && !d.opens(id, h.pts, payload) {
 		return
 	}
 	d.open, d.resume = true, false
@@ -212,27 +212,33 @@ func (d *Demuxer) ends(id byte, pts int64, packed bool, payload []byte) bool {
 
 // opens says whether a PES packet may be the beginning of a frame after a gap:
 // not one of the frame that the gap cut.
-func (d *Demuxer) opens(pts int64, payload []byte) bool {
-	if pts >= 0 {
-		return pts != d.cutPTS
+func (d *Demuxer) opens(id byte, pts int64, payload []byte) bool {
+	switch pts {
+	case -1:
+		return startLen(payload) > 0
+	case d.cutPTS: // or of a device that always sends the same
+		return opensPicture(d.known(id), payload)
 	}
-	return startLen(payload) > 0
+	return true
 }
 
-// kind returns the stream type as known before the frame is complete.
-func (d *Demuxer) kind() byte {
-	if seen := d.sniffed[d.id-StreamVideo]; seen != TypeUnknown {
+// known returns the stream type that the frames before or the map told.
+func (d *Demuxer) known(id byte) byte {
+	if seen := d.sniffed[id-StreamVideo]; seen != TypeUnknown {
 		return seen
 	}
-	return d.mapped[d.id]
+	return d.mapped[id]
+}
+
+// kind returns the stream type of the frame being gathered, as far as its bytes
+// so far, those before or the map tell.
+func (d *Demuxer) kind() byte {
+	if kind, _ := sniff(d.frame); kind != TypeUnknown {
+		return kind
+	}
+	return d.known(d.id)
 }
 
 // hasSlice says whether the frame holds a slice, or may: of a codec not known
 // every NAL unit may be one.
-func (d *Demuxer) hasSlice() bool {
-	kind, _ := sniff(d.frame)
-	if kind == TypeUnknown {
-		kind = d.kind()
-	}
-	return holdsSlice(kind, d.frame)
-}
+func (d *Demuxer) hasSlice() bool { return holdsSlice(d.kind(), d.frame) }

@@ -80,6 +80,9 @@ func (d *Demuxer) entries(body []byte, trusted bool) (n int) {
 		if id < codePrivate1 {
 			return n
 		}
+		if d.open && d.id == id && d.mapped[id] != kind {
+			d.finish() // it is of the codec from before
+		}
 		if v := int(id) - int(StreamVideo); trusted && v >= 0 && v < len(d.sniffed) && d.mapped[id] != kind {
 			d.sniffed[v] = TypeUnknown
 		}

@@ -30,11 +30,14 @@ func (p *port) accept() {
 	}
 }
 
-// admit counts a connection as pending, if there is room.
+// admit counts a connection as pending, if there is room: for those that are
+// expected, and some.
 func (p *port) admit(c net.Conn, a netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.pending) >= maxPending || p.perHost[a] >= maxPendingHost {
+	// A recorder may connect all its channels before it sends a byte.
+	due := len(p.bySSRC)
+	if p.closed || len(p.pending) >= maxPending+due || p.perHost[a] >= maxPendingHost+due {
 		return false
 	}
 	p.pending[c] = a

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Bounds of what strangers may open on a port.
+// Bounds of what strangers may open on a port, beside what is expected.
 const (
 	maxPending     = 512 // TCP connections that have not shown whose they are
 	maxPendingHost = 64  // and of one address

@@ -70,6 +70,7 @@ func (s *Server) routes() []route {
 
 		{get, prefix + "/coverage", anyUser, s.getCoverage},
 		{get, prefix + "/cameras", anyUser, s.getCameras},
+		{get, prefix + "/nodes", mayJudge, s.getNodes},
 		{get, routeStream, anyUser, s.getStream},
 
 		{get, prefix + "/access-register", adminOnly, s.getRegister},

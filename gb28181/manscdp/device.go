@@ -137,6 +137,7 @@ func (c *ConfigDownload) read(e *element, r *Repairs) {
 		}
 		if c.Basic == nil && group.child("HeartBeatInterval") != nil {
 			c.Basic = new(BasicParam)
+			*r |= RepairElement
 			basicParamSchema.read(c.Basic, group, r)
 			continue
 		}

@@ -1,6 +1,9 @@
 package manscdp
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Repairs is the set of what Decode had to mend in a body. It is for counting
 // and for finding out what a device does wrong; the message stands all the same.
@@ -22,10 +25,11 @@ const (
 	RepairDoctype                       // a DTD was skipped unread
 	RepairCase                          // an element's name in other case
 	RepairValue                         // a number or time that is none was left out
+	RepairElement                       // a group stands under another name; found by what it holds
 )
 
 var repairNames = [...]string{"charset", "mixed_charset", "character", "bom", "control", "ampersand", "less", "end_tag",
-	"truncated", "attribute", "namespace", "doctype", "case", "value"}
+	"truncated", "attribute", "namespace", "doctype", "case", "value", "element"}
 
 // Names lists the repairs in one word each; a bounded set, so that a word may be
 // a metric label.
@@ -38,6 +42,9 @@ func (r Repairs) Names() []string {
 	}
 	return names
 }
+
+// RepairNames lists every word that Names may give.
+func RepairNames() []string { return slices.Clone(repairNames[:]) }
 
 // String lists the repairs for a log line.
 func (r Repairs) String() string { return strings.Join(r.Names(), ",") }

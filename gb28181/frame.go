@@ -21,6 +21,7 @@ const maxResync = 64 << 10
 type framer struct {
 	buf     []byte
 	start   int // of what is not consumed
+	looked  int // bytes of the pending head in which there is no empty line
 	scanned int // bytes of the pending body that were searched for a start line
 	maxBody int
 
@@ -62,7 +63,7 @@ func (f *framer) next(flush bool) ([]byte, repairs, error) {
 		return nil, repairs{}, err
 	}
 	b := f.buf[f.start:]
-	end, _ := headEnd(b[:min(len(b), maxHead+1)])
+	end := f.headEnd(b[:min(len(b), maxHead+1)])
 	if end < 0 {
 		if len(b) > maxHead {
 			return nil, repairs{}, errHeadTooLong
@@ -75,9 +76,30 @@ func (f *framer) next(flush bool) ([]byte, repairs, error) {
 		return nil, repairs{}, err
 	}
 	f.start += size
-	f.scanned = 0
+	f.scanned, f.looked = 0, 0
 	msg, done := repair(b[:size])
 	return msg, done, nil
+}
+
+// headEnd returns the offset after the empty line, -1 when it has not come. It
+// looks at each line once, however small the pieces are that it comes in.
+func (f *framer) headEnd(b []byte) int {
+	for f.looked < len(b) {
+		n := bytes.IndexAny(b[f.looked:], "\r\n")
+		eol := f.looked + n
+		if n < 0 || (b[eol] == '\r' && eol+1 == len(b)) {
+			return -1 // the LF of this CR may be on its way
+		}
+		next := eol + 1
+		if b[eol] == '\r' && b[next] == '\n' {
+			next++
+		}
+		if n == 0 {
+			return next
+		}
+		f.looked = next
+	}
+	return -1
 }
 
 // messageEnd returns the size of the message at the beginning of b, whose head
@@ -148,6 +170,7 @@ func (f *framer) resync() error {
 	if len(b) == 0 || startsMessage(b) {
 		return nil
 	}
+	f.looked = 0
 	if n := findStart(b); n > 0 {
 		f.start += n
 		f.skipped += uint64(n)

@@ -163,7 +163,7 @@ func refusal(msg []byte, why string) []byte {
 
 var errNoCore = errors.New("Via, From, To, Call-ID or CSeq is missing")
 
-// parseRequest reads a request and checks what an answer needs.
+// parseMessage reads a message and checks what an answer needs.
 func parseMessage(parser *sip.Parser, msg []byte) (sip.Message, error) {
 	m, err := parser.ParseSIP(msg)
 	if err != nil {
@@ -171,6 +171,9 @@ func parseMessage(parser *sip.Parser, msg []byte) (sip.Message, error) {
 	}
 	if m.Via() == nil || m.From() == nil || m.To() == nil || m.CallID() == nil || m.CSeq() == nil {
 		return nil, errNoCore
+	}
+	if lengths := m.GetHeaders("Content-Length"); len(lengths) > 1 && lengths[0].Value() != lengths[len(lengths)-1].Value() {
+		return nil, errors.New("two lengths") // RFC 4475 §3.3.9
 	}
 	if req, ok := m.(*sip.Request); ok {
 		switch {

@@ -164,12 +164,36 @@ func (d *peer) receive(wait time.Duration) string {
 	return b.String()
 }
 
-// get returns the next message, which must come.
+// get returns the next response, which must come. The platform asks devices of its
+// own accord; that is passed over.
 func (d *peer) get() string {
 	d.t.Helper()
-	m := d.receive(patience)
-	require.NotEmpty(d.t, m, "no message came")
-	return m
+	for {
+		m := d.receive(patience)
+		require.NotEmpty(d.t, m, "no answer came")
+		if strings.HasPrefix(m, "SIP/2.0 ") {
+			return m
+		}
+	}
+}
+
+// getRequest returns the next request with this method and this text in it.
+func (d *peer) getRequest(method, text string) string {
+	d.t.Helper()
+	for {
+		m := d.receive(patience)
+		require.NotEmpty(d.t, m, "no %s came", method)
+		if strings.HasPrefix(m, method+" ") && strings.Contains(m, text) {
+			return m
+		}
+	}
+}
+
+// answer answers a request of the platform; extra is whole header lines.
+func (d *peer) answer(req string, code int, extra, body string) {
+	d.t.Helper()
+	d.send(fmt.Sprintf("SIP/2.0 %d X\r\nVia: %s\r\nFrom: %s\r\nTo: %s;tag=dev\r\nCall-ID: %s\r\nCSeq: %s\r\n%sContent-Length: %d\r\n\r\n%s",
+		code, head(req, "Via"), head(req, "From"), strings.TrimSuffix(head(req, "To"), ";tag=dev"), head(req, "Call-ID"), head(req, "CSeq"), extra, len(body), body))
 }
 
 // status returns the code of a response.

@@ -55,9 +55,10 @@ type WaitingDevice struct {
 // ChannelChange is one difference between what the devices list and what the
 // node has as cameras.
 type ChannelChange struct {
-	Device  string `json:"device"`
-	Channel string `json:"channel"`
-	Name    string `json:"name,omitempty"`   // as the device has it
-	Camera  string `json:"camera,omitempty"` // of a gone or renamed channel
-	Kind    string `json:"kind"`             // "new", "gone", "renamed"
+	Device     string `json:"device"`
+	Channel    string `json:"channel"`
+	Camera     string `json:"camera,omitempty"`     // "" of a new channel
+	Kind       string `json:"kind"`                 // "new", "gone", "renamed", "division"
+	Configured string `json:"configured,omitempty"` // name or division as configured
+	Reported   string `json:"reported,omitempty"`   // as the device has it
 }

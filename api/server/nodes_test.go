@@ -17,7 +17,7 @@ func TestWaitingDevicesAreShownToWhoeverMayJudge(t *testing.T) {
 	report := &api.DeviceReport{
 		Registered: 1, Configured: 2, WaitingTotal: 70, ChangesTotal: 1,
 		Waiting: []api.WaitingDevice{{ID: "36112700001180000009", Address: "192.0.2.7:5060", UserAgent: "IPC", Version: "3.0", FirstSeen: at, LastSeen: at, Attempts: 12}},
-		Changes: []api.ChannelChange{{Device: "36112700001180000001", Channel: "36112700001320000002", Name: "村口", Kind: "new"}},
+		Changes: []api.ChannelChange{{Device: "36112700001180000001", Channel: "36112700001320000002", Kind: "new", Reported: "村口"}},
 	}
 	w.ingest(&api.NodeReport{Version: "v1", Started: at, Cameras: 3, GB28181: report})
 	duty := w.as("duty")

@@ -232,9 +232,10 @@ export interface WaitingDevice {
 export interface ChannelChange {
   device: string;
   channel: string;
-  name?: string;
   camera?: string;
   kind: string;
+  configured?: string;
+  reported?: string;
 }
 
 export interface DeviceReport {

@@ -10,6 +10,6 @@ test("the lines that let a device in hold no password", () => {
 
 test("a device's alarm is named by method and type, and as the device's word", () => {
   const alarm = (rule: string, rule_name?: string): Alert => ({ id: "a", camera: "c", rule, rule_name, kind: "device_alarm", level: 3, phase: "opened", start: "", last: "" });
-  assert.equal(what(alarm("gb28181-5-6")), "设备报警:入侵检测");
-  assert.equal(what(alarm("gb28181-5-99", "其他视频报警")), "设备报警:其他视频报警");
+  assert.equal(what(alarm("gb28181-intrusion")), "设备报警:区域入侵");
+  assert.equal(what(alarm("gb28181-other", "其他报警")), "设备报警:其他报警");
 });

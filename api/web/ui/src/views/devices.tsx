@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 import { stamp } from "../format";
 import { get } from "../http";
-import { t } from "../i18n";
+import { known, t } from "../i18n";
 import { Icon } from "../icons";
 import type { ChannelChange, DeviceReport, NodeRow, Page, WaitingDevice } from "../model";
 import { useValue } from "../observable";
@@ -67,8 +67,8 @@ function Waiting({ device }: { device: WaitingDevice }) {
 }
 
 function Change({ change }: { change: ChannelChange }) {
-  const kind = change.kind === "new" ? "dev.new" : change.kind === "gone" ? "dev.gone" : "dev.renamed";
-  return <li data-testid="channel-change"><span class="num">{change.device} / {change.channel}</span> {change.name} <strong>{t(kind)}</strong> {change.camera && <span class="muted num">{change.camera}</span>}</li>;
+  const both = [change.configured, change.reported].filter(Boolean).join(" → ");
+  return <li data-testid="channel-change"><span class="num">{change.device} / {change.channel}</span> <strong>{known("dev", change.kind)}</strong> {both} {change.camera && <span class="muted num">{change.camera}</span>}</li>;
 }
 
 /** configLines are what lets a device in, under edge.gb28181.devices. */

@@ -60,7 +60,7 @@ export function what(a: Alert): string {
   return t(whatKey(a), { who: t(`group.${subject(a.classes)}` as Key) });
 }
 
-/** alarmName is what a device reported: our word for its method and type, else its rule's name. */
+/** alarmName is what a device reported: our word for its kind, else its rule's name. */
 function alarmName(a: Alert): string {
   const key = `alarm.${a.rule.replace(/^gb28181-/, "")}`;
   return key in words.zh ? t(key as Key) : (a.rule_name ?? a.rule);

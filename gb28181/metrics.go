@@ -86,9 +86,13 @@ func newGauge(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector; an unchecked collector describes
 // nothing, because the gauges are made when they are asked for.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, m := range c.p.met.collectors() {
+	for _, m := range c.p.collectors() {
 		m.Describe(ch)
 	}
+}
+
+func (p *Platform) collectors() []prometheus.Collector {
+	return append(p.met.collectors(), p.field.collectors()...)
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
@@ -100,7 +104,7 @@ var keepaliveBuckets = []float64{15, 30, 60, 90, 120, 180, 300, 600}
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range c.p.met.collectors() {
+	for _, m := range c.p.collectors() {
 		m.Collect(ch)
 	}
 	states := map[ingest.Value]int{}

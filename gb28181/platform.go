@@ -48,6 +48,10 @@ type Options struct {
 	// could be told are left out. It should not block for long.
 	OnState func(deviceID string, registered ingest.Value, reason ingest.Reason)
 
+	// OnAlarm hears the alarms of devices. It is called from several goroutines, in
+	// order for each device, and must not block.
+	OnAlarm func(DeviceAlarm)
+
 	// Now is the clock; default time.Now. Deadlines of requests do not follow it.
 	Now func() time.Time
 }
@@ -88,6 +92,8 @@ type Platform struct {
 	devices map[string]*device
 	list    []*device // of devices; only appended to
 
+	field // what devices say in bodies
+
 	life     sync.Mutex
 	running  context.Context // of spawned goroutines; nil before Run and while stopping
 	stopping bool
@@ -118,6 +124,9 @@ func New(opt Options) (*Platform, error) {
 		listening: make(chan struct{}), devices: make(map[string]*device),
 	}
 	p.wire = &wire{log: opt.Log, met: p.met, receive: p.receive, closed: p.streamClosed, streams: make(map[*stream]struct{})}
+	if err := p.takeBodies(); err != nil {
+		return nil, err
+	}
 	if opt.Registerer != nil {
 		if err := opt.Registerer.Register(collector{p}); err != nil {
 			return nil, err
@@ -145,7 +154,7 @@ func (p *Platform) Run(ctx context.Context) error {
 	p.running = work
 	p.life.Unlock()
 	var owned sync.WaitGroup
-	for _, f := range []func(context.Context){p.watch, p.tell, p.save, func(ctx context.Context) { p.inbox.run(ctx, p.dispatch) }} {
+	for _, f := range []func(context.Context){p.watch, p.tell, p.save, p.keepCatalogues, p.attendance.run, func(ctx context.Context) { p.inbox.run(ctx, p.dispatch) }} {
 		owned.Go(func() { f(work) })
 	}
 	p.wire.serve()

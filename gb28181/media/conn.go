@@ -21,7 +21,7 @@ func (p *port) accept() {
 			continue
 		}
 		from := c.RemoteAddr().(*net.TCPAddr).AddrPort()
-		if !p.admit(c, from.Addr()) {
+		if !p.admit(c, from.Addr().Unmap()) {
 			p.refused.Add(1)
 			_ = c.Close() // unwanted
 			continue
@@ -165,9 +165,9 @@ const (
 	dialWithin   = 3 * time.Second
 )
 
-// Dial connects to the device's media port, for a stream that was opened as
-// TCPActive, and reads from there. It does not block; when the device does not
-// answer the stream ends with ErrConnect. Call it once.
+// Dial connects to the device's media port and reads from there. It does not
+// block; when the device does not answer a stream that was opened as TCPActive
+// ends with ErrConnect. Call it once.
 func (s *Stream) Dial(remote netip.AddrPort) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.mu.Lock()
@@ -200,7 +200,9 @@ func (s *Stream) dial(ctx context.Context, remote netip.AddrPort) {
 			return
 		}
 	}
-	s.end(wrap(ErrConnect, "%s: %v", remote, err))
+	if s.want.Transport == TCPActive { // else the device may still come
+		s.end(wrap(ErrConnect, "%s: %v", remote, err))
+	}
 }
 
 // active reads a connection that we made.

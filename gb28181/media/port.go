@@ -188,6 +188,13 @@ func (p *port) stream(ssrc uint32, from netip.AddrPort, udp bool) *Stream {
 	return one
 }
 
+// knocks says whether a connection from a stands that has sent nothing so far.
+func (p *port) knocks(a netip.Addr) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.perHost[a.Unmap()] > 0
+}
+
 // announce says that a stream may come with another SSRC, or from another
 // address, as the device's answer told.
 func (p *port) announce(s *Stream, ssrc uint32, remote netip.AddrPort) {

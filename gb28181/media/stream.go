@@ -376,7 +376,7 @@ func (s *Stream) absent() error {
 	switch {
 	case s.want.Transport == UDP:
 		return wrap(ErrNoMedia, "no packet came to udp port %d in %v", n, s.want.Wait)
-	case s.knocked:
+	case s.knocked || s.port.knocks(s.remote().Addr()):
 		return wrap(ErrNoMedia, "a connection stands, but nothing came over it in %v", s.want.Wait)
 	case s.want.Transport == TCPPassive:
 		return wrap(ErrNobody, "to tcp port %d in %v", n, s.want.Wait)

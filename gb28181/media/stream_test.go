@@ -256,6 +256,7 @@ func TestOverdue(t *testing.T) {
 	}{
 		{"nobody connects", TCPPassive, nil, ErrNobody, "tcp port"},
 		{"no packet", UDP, nil, ErrNoMedia, "udp port"},
+		{"a connection that says nothing", TCPPassive, func(t *testing.T, d *device) { dial(t, "tcp", uint16(d.RemoteAddr().(*net.UDPAddr).Port)) }, ErrNoMedia, "a connection stands"},
 		{"garbage", UDP, func(t *testing.T, d *device) { d.send(t, []byte("not rtp, not anything")) }, ErrNoMedia, ""},
 		{"silence", UDP, func(t *testing.T, d *device) { d.send(t, (&wire{ssrc: 1}).packets(t, clip[0], 0)...) }, ErrSilent, ""},
 		{"no video", UDP, func(t *testing.T, d *device) {
@@ -274,7 +275,7 @@ func TestOverdue(t *testing.T) {
 			r, err := Listen(Options{})
 			require.NoError(t, err)
 			defer r.Close()
-			s, err := r.Open(Expect{SSRC: 1, Transport: c.transport, Wait: short, Silence: short})
+			s, err := r.Open(Expect{SSRC: 1, Transport: c.transport, Remote: netip.AddrPortFrom(loopback, 0), Wait: short, Silence: short})
 			require.NoError(t, err)
 			defer s.Close()
 			s.Answered(0, netip.AddrPort{})

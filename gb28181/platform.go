@@ -83,6 +83,7 @@ type Platform struct {
 	saver     *saver
 	own       *own
 	wire      *wire
+	calls     *calls
 
 	handlers     map[handlerKey]handler // fixed before Run
 	onRegistered []func(*device)        // fixed before Run
@@ -124,12 +125,15 @@ func New(opt Options) (*Platform, error) {
 		listening: make(chan struct{}), devices: make(map[string]*device),
 	}
 	p.wire = &wire{log: opt.Log, met: p.met, receive: p.receive, closed: p.streamClosed, streams: make(map[*stream]struct{})}
+	p.calls = newCalls(p)
 	if err := p.takeBodies(); err != nil {
 		return nil, err
 	}
 	if opt.Registerer != nil {
-		if err := opt.Registerer.Register(collector{p}); err != nil {
-			return nil, err
+		for _, c := range []prometheus.Collector{collector{p}, callCollector{p.calls}} {
+			if err := opt.Registerer.Register(c); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return p, nil
@@ -146,6 +150,11 @@ func (p *Platform) Run(ctx context.Context) error {
 		p.wire.close()
 		return err
 	}
+	if err := p.calls.listen(); err != nil {
+		p.wire.close()
+		return err
+	}
+	defer p.calls.close()
 	close(p.listening)
 	// What works for devices outlives ctx, until calls are hung up.
 	work, end := context.WithCancel(context.WithoutCancel(ctx))

@@ -250,11 +250,13 @@ func TestExchange(t *testing.T) {
 		}()
 		return got
 	}
-	one, two := ask(1, patience, 3), ask(2, 200*time.Millisecond, 3)
+	one := ask(1, patience, 3)
 	reqOne := dev.getRequest("MESSAGE", "ForTest 1")
+	two := ask(2, 200*time.Millisecond, 3)
+	reqTwo := dev.getRequest("MESSAGE", "ForTest 2")
 	require.Equal(t, 200, status(dev.ask(dev.message(part(1, 1)))), "an answer may overtake the 200")
 	dev.answer(reqOne, 200, "", "")
-	dev.answer(dev.getRequest("MESSAGE", "ForTest 2"), 200, "", "")
+	dev.answer(reqTwo, 200, "", "")
 	for _, body := range []string{part(2, 1), part(1, 2), part(9, 9), part(1, 3)} {
 		require.Equal(t, 200, status(dev.ask(dev.message(body))))
 	}

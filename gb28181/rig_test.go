@@ -277,6 +277,19 @@ func (d *peer) ask(text string) string {
 	return d.get()
 }
 
+// insist sends a request as a device does, again and again until an answer comes.
+func (d *peer) insist(text string) string {
+	d.t.Helper()
+	for range 10 {
+		d.send(text)
+		if m := d.receive(time.Second); strings.HasPrefix(m, "SIP/2.0 ") {
+			return m
+		}
+	}
+	d.t.Fatal("no answer came")
+	return ""
+}
+
 // stateOf returns how the platform sees a device.
 func stateOf(p *Platform, id string) Device {
 	for _, d := range p.Devices() {

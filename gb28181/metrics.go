@@ -19,6 +19,7 @@ type metrics struct {
 	dropped       *prometheus.CounterVec
 	uplinks       prometheus.Counter
 	keepalives    prometheus.Counter // of messages, resolved: the hottest one
+	gauges        [gaugeCount]*prometheus.Desc
 }
 
 const metricPrefix = "sharpeyes_gb28181_"
@@ -28,6 +29,7 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
 	}
 	m := &metrics{
+		gauges:        gaugeDescs(),
 		registrations: counter("registrations_total", "REGISTER requests of devices, by what became of them.", "result"),
 		messages:      counter("messages_total", "Other SIP requests of devices, by method and by what became of them.", "method", "result"),
 		requests:      counter("requests_total", "SIP requests to devices, by method and by the class of the answer.", "method", "result"),
@@ -83,11 +85,40 @@ func newGauge(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(metricPrefix+name, help, labels, nil)
 }
 
-// Describe implements prometheus.Collector; an unchecked collector describes
-// nothing, because the gauges are made when they are asked for.
+// The gauges, read at the moment of asking.
+const (
+	gaugeDevices = iota
+	gaugeKeepaliveAge
+	gaugeConnections
+	gaugeTransactions
+	gaugeAnswers
+	gaugeDialogs
+	gaugeQueue
+	gaugeUplinks
+	gaugeCount
+)
+
+// gaugeDescs describes the gauges, by the constants above.
+func gaugeDescs() [gaugeCount]*prometheus.Desc {
+	return [gaugeCount]*prometheus.Desc{
+		gaugeDevices:      newGauge("devices", "Devices by whether they are registered; waiting ones are not in the configuration.", "registered"),
+		gaugeKeepaliveAge: newGauge("keepalive_age_seconds", "How long ago registered devices sent their last keepalive."),
+		gaugeConnections:  newGauge("connections", "TCP and TLS connections that stand."),
+		gaugeTransactions: newGauge("transactions", "SIP requests to devices that wait for their answer."),
+		gaugeAnswers:      newGauge("remembered_answers", "Answers that are kept for devices that ask again."),
+		gaugeDialogs:      newGauge("dialogs", "Calls and subscriptions that stand."),
+		gaugeQueue:        newGauge("queue_bytes", "Bytes of bodies that wait to be handled."),
+		gaugeUplinks:      newGauge("uplinks_down", "Addresses behind which all devices are silent."),
+	}
+}
+
+// Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range c.p.collectors() {
 		m.Describe(ch)
+	}
+	for _, d := range c.p.met.gauges {
+		ch <- d
 	}
 }
 
@@ -104,9 +135,25 @@ var keepaliveBuckets = []float64{15, 30, 60, 90, 120, 180, 300, 600}
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range c.p.collectors() {
+	p, desc := c.p, c.p.met.gauges
+	for _, m := range p.collectors() {
 		m.Collect(ch)
 	}
+	c.collectDevices(ch)
+	for which, value := range map[int]float64{
+		gaugeConnections:  float64(p.wire.streamCount()),
+		gaugeTransactions: float64(p.pending.len()),
+		gaugeAnswers:      float64(p.answers.len()),
+		gaugeDialogs:      float64(p.dialogs.len()),
+		gaugeQueue:        float64(p.inbox.bytes.Load()),
+		gaugeUplinks:      float64(p.uplinks.len()),
+	} {
+		ch <- prometheus.MustNewConstMetric(desc[which], prometheus.GaugeValue, value)
+	}
+}
+
+// collectDevices counts the devices and the age of their keepalives.
+func (c collector) collectDevices(ch chan<- prometheus.Metric) {
 	states := map[ingest.Value]int{}
 	buckets := make(map[float64]uint64, len(keepaliveBuckets))
 	var count uint64
@@ -129,23 +176,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 	}
-	devices := newGauge("devices", "Devices by whether they are registered; waiting ones are not in the configuration.", "registered")
+	desc := c.p.met.gauges
 	for _, v := range []ingest.Value{ingest.Yes, ingest.No, ingest.Unknown} {
-		ch <- prometheus.MustNewConstMetric(devices, prometheus.GaugeValue, float64(states[v]), v.String())
+		ch <- prometheus.MustNewConstMetric(desc[gaugeDevices], prometheus.GaugeValue, float64(states[v]), v.String())
 	}
-	ch <- prometheus.MustNewConstMetric(devices, prometheus.GaugeValue, float64(c.p.waiting.len()), "waiting")
-	ch <- prometheus.MustNewConstHistogram(newGauge("keepalive_age_seconds", "How long ago registered devices sent their last keepalive."), count, sum, buckets)
-	for _, g := range []struct {
-		name, help string
-		value      float64
-	}{
-		{"connections", "TCP and TLS connections that stand.", float64(c.p.wire.streamCount())},
-		{"transactions", "SIP requests to devices that wait for their answer.", float64(c.p.pending.len())},
-		{"remembered_answers", "Answers that are kept for devices that ask again.", float64(c.p.answers.len())},
-		{"dialogs", "Calls and subscriptions that stand.", float64(c.p.dialogs.len())},
-		{"queue_bytes", "Bytes of bodies that wait to be handled.", float64(c.p.inbox.bytes.Load())},
-		{"uplinks_down", "Addresses behind which all devices are silent.", float64(c.p.uplinks.len())},
-	} {
-		ch <- prometheus.MustNewConstMetric(newGauge(g.name, g.help), prometheus.GaugeValue, g.value)
-	}
+	ch <- prometheus.MustNewConstMetric(desc[gaugeDevices], prometheus.GaugeValue, float64(c.p.waiting.len()), "waiting")
+	ch <- prometheus.MustNewConstHistogram(desc[gaugeKeepaliveAge], count, sum, buckets)
 }

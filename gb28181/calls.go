@@ -19,7 +19,8 @@ const maxCalls = 10000
 
 // calls are the media sessions of a platform and the ports that they share.
 type calls struct {
-	p *Platform
+	p      *Platform
+	ledger *ledger
 
 	mu       sync.Mutex
 	receiver *media.Receiver // nil before Run and after it
@@ -32,13 +33,19 @@ type calls struct {
 }
 
 func newCalls(p *Platform) *calls {
-	c := &calls{p: p, open: make(map[*call]struct{}), serials: make(map[int]bool), byUDP: make(map[string]bool), first: newFirstUnits()}
+	c := &calls{p: p, ledger: newLedger(p.opt.Dir), open: make(map[*call]struct{}), serials: make(map[int]bool), byUDP: make(map[string]bool), first: newFirstUnits()}
 	p.handle(manscdp.Notify, manscdp.CmdMediaStatus, c.mediaStatus)
+	p.onRegister(func(dev *device) {
+		p.spawn(func(ctx context.Context) { c.hangUpLeft(ctx, dev) })
+	})
 	return c
 }
 
 // listen opens the media ports.
 func (c *calls) listen() error {
+	if err := c.ledger.load(); err != nil {
+		return fmt.Errorf("gb28181: calls of before the restart: %w", err)
+	}
 	m := c.p.opt.Config.Media
 	opt := media.Options{Log: c.p.log}
 	opt.First, opt.Last = m.PortRange()
@@ -68,6 +75,7 @@ func (c *calls) close() {
 	if r != nil {
 		r.Close()
 	}
+	c.ledger.close()
 }
 
 var errNotRunning = errors.New("the platform is not running")

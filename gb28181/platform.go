@@ -130,7 +130,7 @@ func New(opt Options) (*Platform, error) {
 		return nil, err
 	}
 	if opt.Registerer != nil {
-		for _, c := range []prometheus.Collector{collector{p}, callCollector{p.calls}} {
+		for _, c := range []prometheus.Collector{collector{p}, newCallCollector(p.calls)} {
 			if err := opt.Registerer.Register(c); err != nil {
 				return nil, err
 			}
@@ -188,6 +188,9 @@ func (p *Platform) hangUp(ctx context.Context) {
 	defer cancel()
 	var all sync.WaitGroup
 	for _, d := range p.dialogs.all() {
+		if d.Answer() == nil {
+			continue // not open yet: whoever opens it is told to stop, and cancels
+		}
 		all.Go(func() {
 			if d.event != "" {
 				_, _ = d.refresh(limit, 0, nil)

@@ -95,11 +95,11 @@ type call struct {
 // then, or before. The call must be closed. The error is a *ingest.Fault or
 // ctx.Err(); then nothing is left, here or at the device.
 func (p *Platform) openCall(ctx context.Context, w wish) (*call, error) {
+	p.calls.hangUpLeft(ctx, w.dev)
 	c, err := p.dial(ctx, w)
 	var busy *statusError
 	if errors.As(err, &busy) && busy.Code == 486 && ctx.Err() == nil {
-		// The device may hold a call of ours from before a crash. It ends when
-		// its media finds nobody, or when it is told.
+		// The device may hold a call of ours that it has not ended yet.
 		p.log.Info("device is busy, asking once more", "device", w.dev.id, "channel", w.channel)
 		if pause(ctx, busyPause) {
 			c, err = p.dial(ctx, w)
@@ -151,6 +151,7 @@ func (p *Platform) dial(ctx context.Context, w wish) (*call, error) {
 		}
 		return nil, err
 	}
+	p.calls.ledger.begun(d)
 	c.mu.Lock()
 	c.dialog = d
 	c.mu.Unlock()
@@ -248,6 +249,7 @@ func (c *call) close(why error) {
 			// call to it is another one.
 			_ = d.bye(limit)
 			cancel()
+			c.p.calls.ledger.ended(d.CallID())
 		}
 		if s != nil {
 			s.Close()

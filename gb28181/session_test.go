@@ -30,7 +30,8 @@ const (
 // box is simulated devices behind a platform.
 type box struct {
 	*Platform
-	sim *simulate.Simulator
+	sim      *simulate.Simulator
+	registry *prometheus.Registry
 
 	mu     sync.Mutex
 	events []simulate.Event
@@ -43,7 +44,8 @@ func boxed(t testing.TB, cfg configs.GB28181, opt simulate.Options) *box {
 		cfg = configs.GB28181{Listen: "127.0.0.1:0", ID: serverID, Unknown: configs.GB28181Wait}
 	}
 	cfg.Devices = append(cfg.Devices, configs.GB28181Device{Prefix: boxID[:13], Password: configs.SecretValue(secret)})
-	b := &box{Platform: start(t, Options{Config: cfg, Registerer: prometheus.NewPedanticRegistry()})}
+	b := &box{registry: prometheus.NewPedanticRegistry()}
+	b.Platform = start(t, Options{Config: cfg, Registerer: b.registry})
 	addr, err := b.Addr(t.Context())
 	require.NoError(t, err)
 	opt.Server, opt.ServerID, opt.FirstID, opt.Password = addr.String(), serverID, boxID, secret
@@ -110,6 +112,54 @@ func (b *box) nothingLeft(t testing.TB) {
 func until(t testing.TB, f func() bool, msg string, args ...any) {
 	t.Helper()
 	require.Eventually(t, f, patience, 5*time.Millisecond, append([]any{msg}, args...)...)
+}
+
+// TestCallMetrics reads the figures of a stream while it flows and after.
+func TestCallMetrics(t *testing.T) {
+	b := boxed(t, over("tcp"), simulate.Options{Faults: simulate.WrongSSRC})
+	src, err := b.Source(b.camera(0))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s := &pulled{}
+	ended := make(chan error, 1)
+	go func() { ended <- src.Run(ctx, s) }()
+	until(t, func() bool { return s.count() > 5 }, "units")
+	require.Equal(t, 1.0, b.figure(t, "media_sessions", "flowing"))
+	require.Equal(t, 1.0, b.figure(t, "media_wrong_ssrc_total", ""))
+	require.Greater(t, b.figure(t, "media_bytes_total", ""), 1000.0)
+	require.Equal(t, 1.0, b.figure(t, "first_unit_seconds", "live"))
+	require.Zero(t, b.figure(t, "ps_errors_total", "short_pes"))
+	cancel()
+	<-ended
+	require.Zero(t, b.figure(t, "media_sessions", "flowing"))
+	require.Equal(t, 1.0, b.figure(t, "media_sessions_ended_total", "stopped"))
+	units := b.figure(t, "media_access_units_total", "")
+	require.Equal(t, float64(s.count()), units)
+}
+
+// figure returns the value of a metric with this label value, or the count of a
+// histogram.
+func (b *box) figure(t testing.TB, name, label string) float64 {
+	t.Helper()
+	families, err := b.registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != metricPrefix+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			found := label == ""
+			for _, l := range m.GetLabel() {
+				found = found || l.GetValue() == label
+			}
+			if found {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	t.Fatalf("no metric %s with %q", name, label)
+	return 0
 }
 
 // pulled is a sink that keeps what it gets and ends its context when it is

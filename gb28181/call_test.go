@@ -1,6 +1,7 @@
 package gb28181
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -274,6 +276,79 @@ func TestListenAnyway(t *testing.T) {
 	c, err := l.Accept()
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
+	dev.send(dev.request("BYE", head(inv, "Call-ID"), 9, "", ""))
+	require.Equal(t, ingest.ReasonEnded, ingest.ReasonOf(<-ended))
+}
+
+// TestFramesStop asks anew, by a new call, when a device goes silent.
+func TestFramesStop(t *testing.T) {
+	cfg := defaultConfig()
+	cfg.Transport = "udp"
+	p := start(t, Options{Config: cfg})
+	dev := dial(t, p, "udp", "127.0.0.1", cameraID, secret).mustRegister()
+	var mu sync.Mutex
+	var frames []ingest.Value
+	fleet := ingest.NewFleet(ingest.FleetOptions{Open: p.Source, OnState: func(_ ingest.Camera, s ingest.State) {
+		mu.Lock()
+		defer mu.Unlock()
+		frames = append(frames, s.Frames.Value)
+	}})
+	defer fleet.Close()
+	cam := liveCamera("")
+	cam.Settings.Timeout = configs.Duration(time.Second)
+	fleet.Apply([]configs.Camera{cam})
+	calls := make(map[string]bool)
+	for range 2 {
+		inv := dev.getRequest("INVITE", "")
+		calls[head(inv, "Call-ID")] = true
+		to, ssrc := offered(t, inv)
+		dev.answer(inv, 200, "", "")
+		sendFilm(t, to, ssrc, 5)
+		bye := dev.getRequest("BYE", "")
+		require.Equal(t, head(inv, "Call-ID"), head(bye, "Call-ID"))
+		dev.answer(bye, 200, "", "")
+	}
+	require.Len(t, calls, 2)
+	mu.Lock()
+	defer mu.Unlock()
+	require.Contains(t, frames, ingest.Yes)
+	require.Contains(t, frames, ingest.No)
+}
+
+// TestNoAnswer cancels an INVITE that nobody answers.
+func TestNoAnswer(t *testing.T) {
+	p := start(t, Options{})
+	dev := dial(t, p, "udp", "127.0.0.1", cameraID, secret).mustRegister()
+	src, err := p.Source(liveCamera(""))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- src.Run(ctx, &pulled{}) }()
+	inv := dev.getRequest("INVITE", "")
+	dev.answer(inv, 180, "", "")
+	until(t, func() bool { return p.waiterOf(inv) != nil && len(p.calls.all()) == 1 }, "it rings")
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Empty(t, p.calls.all())
+	dev.answer(inv, 180, "", "") // whenever the first one was heard
+	got := dev.getRequest("CANCEL", "")
+	require.Equal(t, head(inv, "Call-ID"), head(got, "Call-ID"))
+}
+
+// TestEarlyMedia takes what comes before the answer.
+func TestEarlyMedia(t *testing.T) {
+	cfg := defaultConfig()
+	cfg.Transport = "udp"
+	p := start(t, Options{Config: cfg})
+	dev := dial(t, p, "udp", "127.0.0.1", cameraID, secret).mustRegister()
+	s, ended := running(t, p, liveCamera(""))
+	inv := dev.getRequest("INVITE", "")
+	to, ssrc := offered(t, inv)
+	dev.answer(inv, 183, "", "")
+	sendFilm(t, to, ssrc, 5)
+	until(t, func() bool { return s.count() >= 4 }, "units before the answer")
+	dev.answer(inv, 200, "", "")
+	dev.getRequest("ACK", "")
 	dev.send(dev.request("BYE", head(inv, "Call-ID"), 9, "", ""))
 	require.Equal(t, ingest.ReasonEnded, ingest.ReasonOf(<-ended))
 }

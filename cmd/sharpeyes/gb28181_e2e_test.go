@@ -14,7 +14,7 @@ import (
 
 const (
 	demoRecorder = "36092110001180000001"
-	demoChannel  = "36092110001320000003"
+	demoChannel  = "36092110001320000001"
 )
 
 // command runs the built binary against a running gateway.
@@ -32,6 +32,7 @@ func (g *gateway) command(args ...string) (stdout, stderr string, err error) {
 func TestE2EGB28181(t *testing.T) {
 	e2e(t)
 	g := startGateway(t, demoConfig(t))
+	g.follow()
 	var cameras struct {
 		Items []struct {
 			Camera struct{ ID string }
@@ -41,14 +42,14 @@ func TestE2EGB28181(t *testing.T) {
 	require.Eventually(t, func() bool {
 		g.call("GET", "/api/v1/cameras", nil, http.StatusOK, &cameras)
 		for _, c := range cameras.Items {
-			if c.Camera.ID == "demo-square" {
+			if c.Camera.ID == "demo-dam" {
 				return c.State.Registered.Value == "yes" && c.State.Frames.Value == "yes" && c.State.Picture.Value == "yes"
 			}
 		}
 		return false
 	}, 40*time.Second, 200*time.Millisecond, "registered, with frames and a picture")
 	require.Eventually(t, func() bool {
-		return len(g.alerts(func(r row) bool { return r.Alert.Camera == "demo-square" && r.Alert.Rule == "edge-motion" })) > 0
+		return len(g.alerts(func(r row) bool { return r.Alert.Camera == "demo-dam" && r.Alert.Rule == "bank-person" })) > 0
 	}, 90*time.Second, 200*time.Millisecond, "an alert of the GB/T 28181 camera")
 
 	out, stderr, err := g.command("gb28181", "devices")
@@ -56,7 +57,7 @@ func TestE2EGB28181(t *testing.T) {
 	require.Contains(t, out, demoRecorder+"  yes")
 	out, stderr, err = g.command("gb28181", "catalog", demoRecorder, "--refresh")
 	require.NoError(t, err, stderr)
-	require.Contains(t, out, "gb28181://"+demoRecorder+"/36092110001320000001", "proposed")
+	require.Contains(t, out, "gb28181://"+demoRecorder+"/36092110001320000002", "proposed")
 	require.NotContains(t, out, "gb28181://"+demoRecorder+"/"+demoChannel, "configured already")
 	var nodes struct {
 		Items []struct {
@@ -96,7 +97,7 @@ func checkControl(t *testing.T, g *gateway) {
 	}, 20*time.Second, 200*time.Millisecond)
 	require.Equal(t, "control", register.Items[0].Action)
 	require.Equal(t, "赤岸镇综治中心", register.Items[0].Unit)
-	require.Equal(t, []string{"demo-square"}, register.Items[0].Cameras)
+	require.Equal(t, []string{"demo-dam"}, register.Items[0].Cameras)
 	require.True(t, strings.HasSuffix(register.Items[1].ReasonText, "ptz left"), "before it was sent: %s", register.Items[1].ReasonText)
 }
 
@@ -108,7 +109,7 @@ func checkDownload(t *testing.T, g *gateway) {
 	out, stderr, err := g.command(append([]string{"gb28181", "records", demoRecorder, demoChannel}, "--from", from.Format(time.DateTime), "--to", from.Add(30*time.Minute).Format(time.DateTime))...)
 	require.NoError(t, err, stderr)
 	require.Contains(t, out, "段 / records")
-	_, stderr, err = g.command(append([]string{"gb28181", "download", demoRecorder, "36092110001320000001", "--unit", "u", "--reason", "drill"}, times...)...)
+	_, stderr, err = g.command(append([]string{"gb28181", "download", demoRecorder, "36092110001320000002", "--unit", "u", "--reason", "drill"}, times...)...)
 	require.Error(t, err)
 	require.Contains(t, stderr, "legal_basis", "a channel that is no camera has no legal basis")
 

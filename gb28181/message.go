@@ -158,6 +158,9 @@ func refusal(msg []byte, why string) []byte {
 		}
 	}
 	out := append([]byte("SIP/2.0 400 "+why+"\r\n"), copied...)
+	if bytes.HasPrefix(msg, []byte("REGISTER ")) {
+		out = append(out, "X-GB-ver: "+gbVersion+"\r\n"...)
+	}
 	return append(out, "Content-Length: 0\r\n\r\n"...)
 }
 

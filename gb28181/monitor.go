@@ -235,7 +235,9 @@ func (p *Platform) tell(ctx context.Context) {
 			if same {
 				continue
 			}
-			p.log.Info("registration changed", "device", d.id, "registered", fact.Value.String(), "reason", string(fact.Reason))
+			if fact.Reason != ReasonUplink { // told once, for all of them
+				p.sparing.Info("registration changed", "device", d.id, "registered", fact.Value.String(), "reason", string(fact.Reason))
+			}
 			if p.opt.OnState != nil {
 				p.opt.OnState(d.id, fact.Value, fact.Reason)
 			}

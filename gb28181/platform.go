@@ -61,6 +61,7 @@ type Options struct {
 type Platform struct {
 	opt     Options
 	log     *slog.Logger
+	sparing *sparing // for what strangers, or all devices at once, can cause
 	met     *metrics
 	now     func() time.Time
 	id      string // our 20 digits
@@ -124,7 +125,8 @@ func New(opt Options) (*Platform, error) {
 		saver: newSaver(opt.Dir), own: newOwn(opt.Config.Listen), handlers: make(map[handlerKey]handler),
 		listening: make(chan struct{}), devices: make(map[string]*device),
 	}
-	p.wire = &wire{log: opt.Log, met: p.met, receive: p.receive, closed: p.streamClosed, streams: make(map[*stream]struct{})}
+	p.sparing = newSparing(opt.Log, opt.Now)
+	p.wire = &wire{log: p.sparing, met: p.met, receive: p.receive, closed: p.streamClosed, streams: make(map[*stream]struct{})}
 	p.calls = newCalls(p)
 	if err := p.takeBodies(); err != nil {
 		return nil, err

@@ -106,6 +106,11 @@ func (p *Platform) serve(req *sip.Request, from route, known bool, now time.Time
 	if d == nil || !p.mayTalk(d, dialog, from, req.Body(), now) {
 		// 403 makes a device register again, which is what is wanted of one that
 		// believes that it still is.
+		who := caller{device: req.From().Address.User, addr: from.addr.Addr()}
+		if known && !p.throttle.ask(who, now) {
+			p.met.refused("insistent")
+			return
+		}
 		p.finish(req, from, 403, "Forbidden", "unregistered")
 		return
 	}
@@ -135,8 +140,6 @@ func (p *Platform) mayTalk(d *device, dialog *dialog, from route, body []byte, n
 		d.mu.Unlock()
 		return false
 	case sameHost(at.addr, from.addr):
-	case from.conn != nil && from.conn.trusted.Load():
-		// A gateway moved one of its devices to another of its connections.
 	case at.network == "udp" && !d.link.missed(now), at.network != "udp" && at.alive():
 		// The device is heard at its own address: this is somebody else with its
 		// ID, or it has just moved, then its next message will be taken.

@@ -173,6 +173,9 @@ func TestNobodySpeaksForADevice(t *testing.T) {
 	d := dial(t, p, "udp", "127.0.0.1", cameraID, secret).mustRegister()
 	require.Equal(t, 403, status(thief.ask(thief.message(fmt.Sprintf(testBody, 1)))))
 	require.Equal(t, 403, status(thief.ask(thief.keepalive())))
+	colleague := dial(t, p, "tcp", "127.0.0.9", "34020000001320000002", secret).mustRegister()
+	colleague.id = cameraID
+	require.Equal(t, 403, status(colleague.ask(colleague.keepalive())), "another device of ours is no better")
 	require.Equal(t, d.conn.LocalAddr().String(), stateOf(p, cameraID).Address)
 	require.Empty(t, h.all())
 }

@@ -87,7 +87,7 @@ func (p *Platform) judge(req *sip.Request, from route, id string, entry configs.
 func (p *Platform) judgeUnknown(req *sip.Request, from route, id string, now time.Time) verdict {
 	if p.opt.Config.Unknown != configs.GB28181Refuse && isID([]byte(id)) {
 		if p.waiting.seen(id, from, cut(header(req, "X-GB-ver")), cut(header(req, "User-Agent")), now) {
-			p.log.Info("an unknown device asks to register: add it to gb28181.devices, or leave it out", "device", id, "remote", from.addr.String())
+			p.sparing.Info("an unknown device asks to register: add it to gb28181.devices, or leave it out", "device", id, "remote", from.addr.String())
 		}
 	}
 	return verdict{code: 403, reason: "Forbidden", result: "unknown"}
@@ -115,7 +115,7 @@ func (p *Platform) challenge(id, algorithm string, stale bool, now time.Time) ve
 // password asks for ever.
 func (p *Platform) wrongPassword(who caller, now time.Time) verdict {
 	if until := p.throttle.wrong(who, now); !until.IsZero() {
-		p.log.Warn("wrong password, repeatedly: this address is refused for a while",
+		p.sparing.Warn("wrong password, repeatedly: this address is refused for a while",
 			"device", who.device, "remote", who.addr.String(), "until", until)
 	}
 	return verdict{code: 403, reason: "Forbidden", result: "wrong_password"}
@@ -173,6 +173,10 @@ func (p *Platform) admit(req *sip.Request, from route, id string, entry configs.
 // one. The caller holds d.mu.
 func (d *device) moved(from route) bool {
 	moved := d.route.addr.IsValid() && (d.route.addr != from.addr || d.route.network != from.network)
+	if d.route.conn != from.conn {
+		d.route.conn.leave()
+		from.conn.enter()
+	}
 	d.route = from
 	return moved
 }

@@ -5,9 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,11 +17,13 @@ import (
 const (
 	maxDatagram   = 65535
 	maxStreams    = 20000            // TCP and TLS connections at once
-	maxSmallBody  = 64 << 10         // of a connection on which nobody registered
+	maxGreeting   = 2048             // of them, on which nobody registered yet
+	maxSmallBody  = 16 << 10         // on such a connection
 	maxLargeBody  = 8 << 20          // of one on which somebody did: a catalogue of 10,000 items in one message
 	maxLargeBytes = 64 << 20         // of all such bodies that are being received
 	greetTimeout  = 30 * time.Second // for a new connection to register
 	streamIdle    = time.Hour        // for one that did, beside the keepalives
+	streamLeft    = 2 * time.Minute  // for one that no device is reached by any more
 	quietTimeout  = time.Second      // after which an unfinished body that looks whole is whole
 	writeTimeout  = 3 * time.Second  // for a device that does not read
 	receiveBuffer = 8 << 20          // asked of the kernel: 10,000 devices may speak at once
@@ -44,15 +46,31 @@ func (r route) alive() bool {
 // stream is one TCP or TLS connection of a device.
 type stream struct {
 	net.Conn
-	trusted atomic.Bool // somebody registered on it
+	trusted atomic.Bool  // somebody registered on it
+	users   atomic.Int32 // devices that are reached by it
 	closed  atomic.Bool
 	write   sync.Mutex
+}
+
+// enter says that a device is reached by s; s may be nil.
+func (s *stream) enter() {
+	if s != nil {
+		s.users.Add(1)
+	}
+}
+
+// leave says that a device is reached elsewhere now. A connection that nobody is
+// reached by is not kept long: devices open new ones and forget to close.
+func (s *stream) leave() {
+	if s != nil && s.users.Add(-1) == 0 {
+		_ = s.SetReadDeadline(time.Now().Add(streamLeft))
+	}
 }
 
 // wire is the sockets: it reads messages and hands them to receive on the
 // goroutine of their socket, and writes to routes. It knows nothing of devices.
 type wire struct {
-	log     *slog.Logger
+	log     *sparing
 	met     *metrics
 	receive func(from route, msg []byte, mended repairs) // msg is valid until it returns
 	closed  func(*stream)                                // a connection ended
@@ -61,10 +79,11 @@ type wire struct {
 	listeners []net.Listener
 	large     atomic.Int64 // bytes of large bodies being received
 
-	mu      sync.Mutex
-	streams map[*stream]struct{}
-	stopped bool
-	wg      sync.WaitGroup
+	mu       sync.Mutex
+	streams  map[*stream]struct{}
+	greeting []*stream // those that were not trusted when they were looked at last, oldest first
+	stopped  bool
+	wg       sync.WaitGroup
 }
 
 // listen opens UDP and TCP on one address, and TLS where asked for. With port 0,
@@ -172,6 +191,16 @@ func (w *wire) add(s *stream) bool {
 		return false
 	}
 	w.streams[s] = struct{}{}
+	w.greeting = append(w.greeting, s)
+	if len(w.greeting) > maxGreeting {
+		w.greeting = slices.DeleteFunc(w.greeting, func(s *stream) bool { return s.trusted.Load() || s.closed.Load() })
+	}
+	if len(w.greeting) > maxGreeting {
+		// A device registers within a second; the oldest of so many is none.
+		w.met.refused("greeting")
+		_ = w.greeting[0].Close()
+		w.greeting = w.greeting[1:]
+	}
 	return true
 }
 
@@ -246,6 +275,8 @@ func deadline(f *framer, s *stream, opened time.Time) time.Time {
 	switch {
 	case f.pending() > 0:
 		return time.Now().Add(quietTimeout)
+	case s.trusted.Load() && s.users.Load() == 0:
+		return time.Now().Add(streamLeft)
 	case s.trusted.Load():
 		return time.Now().Add(streamIdle)
 	}

@@ -1,12 +1,15 @@
 package gb28181
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/netip"
@@ -123,4 +126,51 @@ func TestMetrics(t *testing.T) {
 		require.Contains(t, got, metricPrefix+name)
 		require.Equal(t, want, got[metricPrefix+name], name)
 	}
+}
+
+func TestReplacedConnectionsEnd(t *testing.T) {
+	p := start(t, Options{})
+	one := dial(t, p, "tcp", "127.0.0.1", cameraID, secret).mustRegister()
+	old := p.device(cameraID).route.conn
+	other := &peer{t: t, conn: one.conn, in: one.in, id: "34020000001320000002", pass: secret}
+	other.mustRegister()
+	require.EqualValues(t, 2, old.users.Load(), "two devices behind one connection")
+	dial(t, p, "tcp", "127.0.0.1", cameraID, secret).mustRegister()
+	require.EqualValues(t, 1, old.users.Load())
+	require.WithinDuration(t, time.Now().Add(streamIdle), deadline(&framer{}, old, time.Now()), time.Minute)
+	dial(t, p, "tcp", "127.0.0.1", "34020000001320000002", secret).mustRegister()
+	require.WithinDuration(t, time.Now().Add(streamLeft), deadline(&framer{}, old, time.Now()), time.Minute)
+}
+
+func TestManyGreetings(t *testing.T) {
+	closed := make(chan *stream, maxGreeting)
+	w := &wire{met: newMetrics(), streams: make(map[*stream]struct{}), closed: func(s *stream) { closed <- s }}
+	streams := make([]*stream, maxGreeting+2)
+	for i := range streams {
+		here, there := net.Pipe()
+		t.Cleanup(func() { _ = there.Close() })
+		streams[i] = &stream{Conn: here}
+		if i == 0 {
+			streams[i].trusted.Store(true)
+		}
+		require.True(t, w.add(streams[i]))
+	}
+	_, err := streams[1].Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.ErrClosedPipe, "the oldest that has not registered")
+	require.LessOrEqual(t, len(w.greeting), maxGreeting)
+	require.NoError(t, streams[0].SetReadDeadline(time.Now()), "one that has is kept")
+}
+
+func TestSparingLog(t *testing.T) {
+	var out bytes.Buffer
+	c := &clock{}
+	s := newSparing(slog.New(slog.NewTextHandler(&out, nil)), c.now)
+	for range 100 {
+		s.Warn("often", "device", "x")
+	}
+	s.Info("seldom")
+	require.Equal(t, lineBurst+1, bytes.Count(out.Bytes(), []byte("\n")))
+	c.advance(2 * time.Second)
+	s.Warn("often")
+	require.Contains(t, out.String(), "left_out=80")
 }

@@ -41,8 +41,9 @@ const (
 	AlarmDevice        AlarmKind = "device_alarm"
 )
 
-// DeviceAlarm is one alarm that a device raised. It starts nothing: no analysis,
-// no wake-up, no statement about a person.
+// DeviceAlarm is one alarm that a device raised. One of AlarmPlain is for the
+// record only: it may start no analysis, wake nothing, and say nothing about a
+// person.
 type DeviceAlarm struct {
 	Device      string     `json:"device"`
 	Channel     string     `json:"channel,omitempty"` // ID in the alarm, when it is not the device's own

@@ -130,7 +130,7 @@ func (a *attendance) wake() {
 // arrived makes everything due at a device that registered, spread over a moment
 // so that many of them do not come at once.
 func (a *attendance) arrived(d *device) {
-	now := a.now()
+	at := a.now().Add(rand.N(250 * time.Millisecond))
 	a.mu.Lock()
 	v := a.byID[d.id]
 	if v == nil {
@@ -138,7 +138,7 @@ func (a *attendance) arrived(d *device) {
 		a.byID[d.id] = v
 	}
 	for c := range choreCount {
-		v.due[c] = now.Add(rand.N(250 * time.Millisecond))
+		v.due[c] = at
 		v.failures[c] = 0
 	}
 	a.place(v)

@@ -22,6 +22,7 @@ const (
 	backoffMost     = 30 * time.Minute
 	catalogueSeldom = 12 * time.Hour // where changes are notified
 	answerIdle      = 5 * time.Second
+	infoWithin      = 8 * time.Second // the catalogue does not wait longer for who made the device
 )
 
 // backoff returns how long to wait after n failures in a row.
@@ -52,7 +53,9 @@ func (p *Platform) attend(ctx context.Context, v *visit, c chore) time.Duration 
 // askInfo learns who made a device. A device that does not answer is none the
 // worse for it.
 func (p *Platform) askInfo(ctx context.Context, d *device) {
-	if info, err := p.deviceInfo(ctx, d); err == nil {
+	limit, cancel := context.WithTimeout(ctx, infoWithin)
+	defer cancel()
+	if info, err := p.deviceInfo(limit, d); err == nil {
 		p.profiles.learnInfo(d.id, info)
 	}
 }

@@ -1,6 +1,7 @@
 package gb28181
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -351,4 +352,44 @@ func TestEarlyMedia(t *testing.T) {
 	dev.getRequest("ACK", "")
 	dev.send(dev.request("BYE", head(inv, "Call-ID"), 9, "", ""))
 	require.Equal(t, ingest.ReasonEnded, ingest.ReasonOf(<-ended))
+}
+
+// TestDownloadFallsBackToUDP takes a record by UDP from a device that accepts
+// TCP and does not connect.
+func TestDownloadFallsBackToUDP(t *testing.T) {
+	t.Parallel()
+	p := start(t, Options{})
+	dev := dial(t, p, "udp", "127.0.0.1", cameraID, secret).mustRegister()
+	from := time.Unix(1_700_000_000, 0)
+	type result struct {
+		Download
+		err error
+	}
+	got := make(chan result, 1)
+	var file bytes.Buffer
+	go func() {
+		d, err := p.Download(t.Context(), Span{Device: cameraID, Channel: lensID, From: from, To: from.Add(time.Minute)}, &file, DownloadOptions{})
+		got <- result{d, err}
+	}()
+	inv := dev.getRequest("INVITE", "TCP/RTP/AVP")
+	require.Contains(t, inv, "s=Download\r\n")
+	require.Contains(t, inv, "a=downloadspeed:4\r\n")
+	dev.answer(inv, 200, "", "")
+	dev.answer(dev.getRequest("BYE", ""), 200, "", "")
+	inv = dev.getRequest("INVITE", " RTP/AVP")
+	to, ssrc := offered(t, inv)
+	dev.answer(inv, 200, "Content-Type: application/sdp\r\n", "v=0\r\nm=video 5000 RTP/AVP 96\r\na=filesize:4711\r\n")
+	dev.getRequest("ACK", "")
+	sendFilm(t, to, ssrc, 10)
+	dev.send(dev.message(fmt.Sprintf(endOfRecord, 1, lensID)))
+	dev.answer(dev.getRequest("BYE", ""), 200, "", "")
+	r := <-got
+	require.NoError(t, r.err)
+	require.True(t, r.Complete)
+	require.Equal(t, "ps", r.Format)
+	require.Equal(t, int64(4711), r.Size)
+	require.Equal(t, int64(file.Len()), r.Bytes)
+	require.True(t, bytes.HasPrefix(file.Bytes(), []byte{0, 0, 1, 0xba}))
+	_, mayFall := p.calls.transport(p.device(cameraID))
+	require.False(t, mayFall, "it is remembered")
 }

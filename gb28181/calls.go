@@ -25,11 +25,15 @@ type calls struct {
 	mu       sync.Mutex
 	receiver *media.Receiver // nil before Run and after it
 	open     map[*call]struct{}
-	serials  map[int]bool    // taken
-	next     int             // where to look for a free one
-	byUDP    map[string]bool // devices that do not connect by TCP, by ID
+	serials  map[int]bool // taken
+	next     int          // where to look for a free one
 	ended    callTotals
 	first    *firstUnits
+
+	// Devices that do not connect by TCP, by ID. The lock is apart, since it is
+	// taken from within streams.
+	ways  sync.Mutex
+	byUDP map[string]bool
 }
 
 func newCalls(p *Platform) *calls {
@@ -141,8 +145,8 @@ func (c *calls) transport(dev *device) (t media.Transport, mayFall bool) {
 	case configs.GB28181TCPActive:
 		return media.TCPActive, false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.ways.Lock()
+	defer c.ways.Unlock()
 	if c.byUDP[dev.id] && !own {
 		return media.UDP, false
 	}
@@ -152,8 +156,8 @@ func (c *calls) transport(dev *device) (t media.Transport, mayFall bool) {
 // remember notes that a device sends by UDP, or forgets it, so that it is asked
 // for TCP again.
 func (c *calls) remember(dev *device, udp bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.ways.Lock()
+	defer c.ways.Unlock()
 	if udp {
 		c.byUDP[dev.id] = true
 	} else {

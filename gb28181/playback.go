@@ -37,9 +37,10 @@ func (s Span) check() error {
 // be called from any goroutine.
 type Playback struct{ c *call }
 
-// Playback asks a device to play a record and returns when it has accepted. The
-// access units go to sink, in decode order, as fast as the device sends them. It
-// must be closed. The error is a *ingest.Fault or ctx.Err().
+// Playback asks a device to play a record and returns when it has accepted; with
+// TCP, when media comes or it is known that none will. The access units go to
+// sink, in decode order, as fast as the device sends them. It must be closed. The
+// error is a *ingest.Fault or ctx.Err().
 func (p *Platform) Playback(ctx context.Context, span Span, sink ingest.Sink) (*Playback, error) {
 	c, err := p.openHistory(ctx, span, wish{kind: playback, sink: sink})
 	if err != nil {
@@ -48,8 +49,7 @@ func (p *Platform) Playback(ctx context.Context, span Span, sink ingest.Sink) (*
 	return &Playback{c}, nil
 }
 
-// openHistory opens a call for a record, by UDP if nobody connected by TCP
-// before.
+// openHistory opens a call for a record, by UDP if nobody connects by TCP.
 func (p *Platform) openHistory(ctx context.Context, span Span, w wish) (*call, error) {
 	if err := span.check(); err != nil {
 		return nil, err
@@ -58,9 +58,29 @@ func (p *Platform) openHistory(ctx context.Context, span Span, w wish) (*call, e
 	if dev == nil {
 		return nil, p.absent(span.Device)
 	}
-	w.dev, w.channel, w.from, w.to = dev, span.Channel, span.From, span.To
-	w.transport, _ = p.calls.transport(dev)
+	t, mayFall := p.calls.transport(dev)
+	w.dev, w.channel, w.from, w.to, w.transport = dev, span.Channel, span.From, span.To, t
 	w.wait, w.silence = defaultTimeout, historySilence
+	if mayFall {
+		w.wait = defaultTimeout / 2
+	}
+	c, err := p.openCall(ctx, w)
+	if err != nil || !mayFall {
+		return c, err
+	}
+	select {
+	case <-c.flowing:
+		return c, nil
+	case <-c.stream.Done():
+	case <-c.dialog.Done():
+	case <-c.finished:
+	case <-ctx.Done():
+	}
+	if !errors.Is(c.stream.Err(), media.ErrNobody) || ctx.Err() != nil {
+		return c, nil // how it ended is told by whoever waits for its end
+	}
+	c.close(c.stream.Err())
+	w.transport, w.fell, w.wait = media.UDP, true, defaultTimeout
 	return p.openCall(ctx, w)
 }
 

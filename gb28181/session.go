@@ -48,6 +48,7 @@ type wish struct {
 	speed     int       // download, as many times real time; at least 1
 
 	transport media.Transport
+	fell      bool          // nobody connected by TCP before
 	wait      time.Duration // for the first packet
 	silence   time.Duration // afterwards
 	camera    ingest.CameraID
@@ -80,6 +81,7 @@ type call struct {
 	stream *media.Stream
 	began  time.Time // of the INVITE
 
+	flowing  chan struct{} // media comes
 	finished chan struct{} // the device said that the record is over
 	once     sync.Once     // finished is closed
 	closed   sync.Once
@@ -117,7 +119,7 @@ func (p *Platform) dial(ctx context.Context, w wish) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &call{wish: w, p: p, serial: serial, ssrc: manscdp.NewSSRC(w.kind != live, p.id, serial), began: time.Now(), finished: make(chan struct{})}
+	c := &call{wish: w, p: p, serial: serial, ssrc: manscdp.NewSSRC(w.kind != live, p.id, serial), began: time.Now(), flowing: make(chan struct{}), finished: make(chan struct{})}
 	c.wish.sink = &timed{Sink: w.sink, c: c}
 	p.calls.add(c)
 	route, err := w.dev.way()
@@ -273,15 +275,21 @@ func (c *call) state() callState {
 	return stateFlowing
 }
 
-// timed is a sink that notes when the first access unit of a call came.
+// timed is a sink that notes when the first packet and the first access unit of
+// a call came.
 type timed struct {
 	ingest.Sink
-	c    *call
-	once sync.Once
+	c      *call
+	begun  sync.Once
+	opened sync.Once
 }
 
 // Connected implements ingest.Sink.
 func (t *timed) Connected(transport string) {
+	t.begun.Do(func() { close(t.c.flowing) })
+	if t.c.fell && transport == "udp" {
+		t.c.p.calls.remember(t.c.dev, true)
+	}
 	if t.Sink != nil {
 		t.Sink.Connected(transport)
 	}
@@ -296,7 +304,7 @@ func (t *timed) Lost(n uint64) {
 
 // Write implements ingest.Sink.
 func (t *timed) Write(u ingest.AccessUnit) {
-	t.once.Do(func() { t.c.p.calls.first.observe(t.c.kind, u.Received.Sub(t.c.began)) })
+	t.opened.Do(func() { t.c.p.calls.first.observe(t.c.kind, u.Received.Sub(t.c.began)) })
 	if t.Sink != nil {
 		t.Sink.Write(u)
 	}

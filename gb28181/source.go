@@ -49,7 +49,14 @@ func (s *source) Run(ctx context.Context, sink ingest.Sink) error {
 		return s.p.absent(s.at.Device)
 	}
 	t, mayFall := s.p.calls.transport(dev)
-	err := s.play(ctx, dev, t, sink, mayFall)
+	w := wish{
+		dev: dev, channel: s.at.Channel, kind: live, substream: s.at.Stream, transport: t,
+		wait: s.timeout, silence: s.timeout, camera: ingest.CameraID(s.cam.ID), sink: sink,
+	}
+	if mayFall { // the other half is left for UDP before the fleet gives the session up
+		w.wait = s.timeout / 2
+	}
+	err := s.p.play(ctx, w)
 	if !mayFall || ctx.Err() != nil || !errors.Is(err, media.ErrNobody) {
 		if t == media.UDP && errors.Is(err, media.ErrNoMedia) {
 			s.p.calls.remember(dev, false) // TCP may work again
@@ -57,44 +64,21 @@ func (s *source) Run(ctx context.Context, sink ingest.Sink) error {
 		return err
 	}
 	s.p.log.Info("device does not connect for media, trying udp", "camera", s.cam.ID, "device", dev.id)
-	udp := s.play(ctx, dev, media.UDP, sink, false)
+	w.transport, w.fell, w.wait = media.UDP, true, s.timeout
+	udp := s.p.play(ctx, w)
 	if errors.Is(udp, media.ErrNoMedia) {
 		return err // neither works: that nobody connected says more
 	}
 	return udp
 }
 
-// play runs one call over one transport.
-func (s *source) play(ctx context.Context, dev *device, t media.Transport, sink ingest.Sink, half bool) error {
-	w := wish{
-		dev: dev, channel: s.at.Channel, kind: live, substream: s.at.Stream, transport: t,
-		wait: s.timeout, silence: s.timeout, camera: ingest.CameraID(s.cam.ID), sink: sink,
-	}
-	if half { // the other half is left for UDP before the fleet gives the session up
-		w.wait = s.timeout / 2
-	}
-	if t == media.UDP {
-		w.sink = &udpNoted{Sink: sink, note: func() { s.p.calls.remember(dev, true) }}
-	}
-	c, err := s.p.openCall(ctx, w)
+// play runs one call.
+func (p *Platform) play(ctx context.Context, w wish) error {
+	c, err := p.openCall(ctx, w)
 	if err != nil {
 		return err
 	}
 	err = c.wait(ctx)
 	c.close(err)
-	return s.p.ended(ctx, c, err)
-}
-
-// udpNoted notes that media came by UDP after TCP was asked for.
-type udpNoted struct {
-	ingest.Sink
-	note func()
-}
-
-// Connected implements ingest.Sink.
-func (u *udpNoted) Connected(transport string) {
-	if transport == "udp" {
-		u.note()
-	}
-	u.Sink.Connected(transport)
+	return p.ended(ctx, c, err)
 }

@@ -202,7 +202,7 @@ func reach(said netip.AddrPort, seen netip.Addr) netip.AddrPort {
 }
 
 // request hears what the device says inside the call: some end a record so.
-func (c *call) request(_, contentType string, body []byte) {
+func (c *call) request(_, _ string, body []byte) {
 	if m, err := manscdp.ParseRTSP(body); err == nil && m.Method == manscdp.RTSPTeardown {
 		c.over()
 	}

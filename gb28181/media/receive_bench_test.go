@@ -145,9 +145,9 @@ func benchGB(b *testing.B) time.Duration {
 
 type counter struct{ units *atomic.Uint64 }
 
-func (counter) Connected(string)            {}
-func (c counter) Write(u ingest.AccessUnit) { c.units.Add(1) }
-func (counter) Lost(uint64)                 {}
+func (counter) Connected(string)          {}
+func (c counter) Write(ingest.AccessUnit) { c.units.Add(1) }
+func (counter) Lost(uint64)               {}
 
 func benchRTSP(b *testing.B) time.Duration {
 	port, stop := spawn(b, "rtsp")

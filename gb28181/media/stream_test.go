@@ -2,7 +2,6 @@ package media
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -439,5 +438,5 @@ func TestLoss(t *testing.T) {
 			lost++
 		}
 	}
-	require.Equal(t, 1, lost, fmt.Sprint("marks of loss"))
+	require.Equal(t, 1, lost, "marks of loss")
 }

@@ -52,7 +52,7 @@ func TestAttendanceDoesEveryChoreInOrder(t *testing.T) {
 func TestAttendanceRepeats(t *testing.T) {
 	var mu sync.Mutex
 	var at []time.Duration
-	attended(t, func(_ *visit, c chore) time.Duration {
+	attended(t, func(*visit, chore) time.Duration {
 		mu.Lock()
 		defer mu.Unlock()
 		at = append(at, time.Duration(len(at)))

@@ -18,6 +18,7 @@ import (
 const (
 	maxItems       = 20000            // entries of one device; more are counted and left out
 	catalogueIdle  = 10 * time.Second // between two messages of one catalogue
+	catalogueAfter = 10 * time.Second // a notification that says too little; many of them make one query
 	catalogueEvery = 30 * time.Minute // it is asked for again where the device does not notify
 )
 
@@ -365,7 +366,7 @@ func (p *Platform) onCatalogueNotify(_ context.Context, m incoming) {
 	}
 	p.shelves.touch()
 	if ask {
-		p.attendance.want(m.dev, choreCatalogue, now)
+		p.attendance.want(m.dev, choreCatalogue, now.Add(catalogueAfter))
 	}
 }
 

@@ -114,7 +114,6 @@ func cmpOr(a, b string) string {
 
 // profile is what became known of a device from its bodies.
 type profile struct {
-	info    manscdp.DeviceInfo
 	maker   string // of DeviceInfo, else of its catalogue
 	charset manscdp.Charset
 	seen    map[string]bool // quirks it showed
@@ -213,19 +212,18 @@ func (ps *profiles) learnMaker(id, maker string) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if pr := ps.of(id); pr.maker == "" {
-		pr.maker = maker
+		pr.maker = shorten(maker, 64)
 	}
 }
 
-// learnInfo keeps what a device says of itself.
+// learnInfo keeps what a device says of its maker.
 func (ps *profiles) learnInfo(id string, info manscdp.DeviceInfo) {
+	if info.Manufacturer == "" {
+		return
+	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	pr := ps.of(id)
-	pr.info = info
-	if info.Manufacturer != "" {
-		pr.maker = info.Manufacturer
-	}
+	ps.of(id).maker = shorten(info.Manufacturer, 64)
 }
 
 // learnCharset keeps how a device codes Chinese, which is how it reads it.
@@ -239,13 +237,6 @@ func (ps *profiles) charset(id string) manscdp.Charset {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	return ps.of(id).charset
-}
-
-// info returns what a device said of itself; zero before it did.
-func (ps *profiles) info(id string) manscdp.DeviceInfo {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	return ps.of(id).info
 }
 
 // QuirksOf lists the quirks of a device by name: configured, of its maker, and

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/ingest"
@@ -147,6 +148,7 @@ func TestRegisterFlood(t *testing.T) {
 	require.Equal(t, 200, status(d.insist(d.keepalive())))
 	require.Len(t, p.allDevices(), 1, "nobody without a password is a device")
 	require.LessOrEqual(t, p.waiting.len(), maxWaiting)
+	require.Greater(t, testutil.ToFloat64(p.met.dropped.WithLabelValues("stranger")), 1000.0, "most of it costs a glance")
 	require.Less(t, int64(heap())-int64(before), int64(32<<20))
 }
 

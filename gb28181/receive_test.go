@@ -96,6 +96,7 @@ func TestDirtyDatagrams(t *testing.T) {
 			d := dial(t, p, "udp", "127.0.0.1", cameraID, secret).mustRegister()
 			res := d.ask(dirty(d.message(body)))
 			require.Equal(t, 200, status(res), res)
+			require.Contains(t, head(res, "Via")+head(res, "v"), "received=127.0.0.1")
 			if strings.HasPrefix(name, "CSeq") {
 				require.NotContains(t, res, "CSeq: 20 ", "the answer carries the device's own number")
 			}

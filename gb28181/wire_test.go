@@ -103,6 +103,10 @@ func TestMetrics(t *testing.T) {
 	d.ask(d.request("WEIRD-"+cameraID, "x", 1, "", ""))
 	stranger := dial(t, p, "udp", "127.0.0.1", "44010000001320000009", "")
 	stranger.ask(stranger.request("REGISTER", "c", 1, "", ""))
+	liar := dial(t, p, "udp", "127.0.0.2", cameraID, "guess")
+	liar.register("c", 60)
+	d.send("\r\n\r\n") // to keep a NAT open
+	require.Equal(t, 200, status(d.ask(d.keepalive())))
 	problems, err := testutil.GatherAndLint(reg)
 	require.NoError(t, err)
 	require.Empty(t, problems)
@@ -119,13 +123,14 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"registrations_total challenged": 1, "registrations_total accepted": 1, "registrations_total unknown": 1,
-		"messages_total MESSAGE keepalive": 1, "messages_total other method": 1,
+		"registrations_total challenged": 2, "registrations_total wrong_password": 1, "registrations_total accepted": 1, "registrations_total unknown": 1,
+		"messages_total MESSAGE keepalive": 2, "messages_total other method": 1,
 		"devices yes": 1, "devices waiting": 1, "keepalive_age_seconds": 1, "connections": 0, "uplinks_down": 0,
 	} {
 		require.Contains(t, got, metricPrefix+name)
 		require.Equal(t, want, got[metricPrefix+name], name)
 	}
+	require.NotContains(t, got, metricPrefix+"messages_total other malformed")
 }
 
 func TestReplacedConnectionsEnd(t *testing.T) {

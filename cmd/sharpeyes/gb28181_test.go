@@ -186,7 +186,9 @@ func TestGB28181RegisteredFactAndReload(t *testing.T) {
 func TestGB28181AlarmsBecomeAlerts(t *testing.T) {
 	s := newSite(t, simulate.Options{})
 	woken := make(chan detect.WakeCause, 1)
+	s.edge.mu.Lock()
 	s.edge.posts["gate"] = &post{wake: func(c detect.WakeCause) { woken <- c }}
+	s.edge.mu.Unlock()
 	s.eventually("registered", func() bool { return s.sim.Stats().Registered == 1 })
 	raise := func(channel string, a simulate.Alarm) {
 		require.NoError(t, s.sim.Alarm(t.Context(), testRecorder, channel, a))

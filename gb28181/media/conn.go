@@ -194,13 +194,16 @@ func (s *Stream) dial(ctx context.Context, remote netip.AddrPort) {
 		if i > 0 && !s.pause(dialPause) {
 			return
 		}
+		if s.here.Load() {
+			return // it connected to us, although it said that it would listen
+		}
 		var c net.Conn
 		if c, err = d.DialContext(ctx, "tcp", remote.String()); err == nil {
 			s.active(c.(*net.TCPConn), remote)
 			return
 		}
 	}
-	if s.want.Transport == TCPActive { // else the device may still come
+	if s.want.Transport == TCPActive && !s.here.Load() { // else the device may still come, or is here
 		s.end(wrap(ErrConnect, "%s: %v", remote, err))
 	}
 }

@@ -131,6 +131,26 @@ func TestActiveRefused(t *testing.T) {
 	require.ErrorIs(t, s.Err(), ErrConnect)
 }
 
+// TestActiveComes is a device that connects to us although we said that we
+// would: lzh2nix's simulator does. Its stream must not end because nobody
+// listens on its side.
+func TestActiveComes(t *testing.T) {
+	clip := film(t, walk264)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	require.NoError(t, l.Close())
+	s, sink := open(t, receiver(t, Options{}), Expect{SSRC: 5, Transport: TCPActive})
+	d := dial(t, "tcp", s.Port())
+	w := wire{ssrc: 5}
+	d.send(t, w.packets(t, clip[0], 0)...)
+	eventually(t, func() bool { return sink.count() == 1 }, "first unit")
+	s.dial(t.Context(), at)
+	require.NoError(t, s.Err())
+	d.send(t, w.packets(t, clip[1], 1)...)
+	eventually(t, func() bool { return sink.count() == 2 }, "second unit")
+}
+
 // TestSSRC walks through who is believed.
 func TestSSRC(t *testing.T) {
 	clip := film(t, walk264)

@@ -32,8 +32,8 @@ const (
 	loadVariable = "SHARPEYES_GB28181_LOAD" // set: this process is the platform alone
 
 	loadAny       = "127.0.0.1:0" // value of loadVariable: where the platform listens
-	bareSocket    = "bare"       // value of loadVariable: the yardstick instead
-	askRegistered = "registered" // line on standard input: count the devices too
+	bareSocket    = "bare"        // value of loadVariable: the yardstick instead
+	askRegistered = "registered"  // line on standard input: count the devices too
 )
 
 // loadStats is what the platform's process tells of itself.

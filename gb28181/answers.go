@@ -79,7 +79,7 @@ func (a *answers) keep(req *sip.Request, from route, answer []byte, now time.Tim
 }
 
 // find returns the answer that was given to the same request.
-func (a *answers) find(req *sip.Request, from route, now time.Time) ([]byte, bool) {
+func (a *answers) find(req *sip.Request, from route) ([]byte, bool) {
 	if from.network != "udp" {
 		return nil, false
 	}

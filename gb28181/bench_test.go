@@ -28,7 +28,7 @@ func crowdConfig() configs.GB28181 {
 
 // crowd registers n devices over one socket, as SIPp does, and reports how many
 // were refused.
-func crowd(t testing.TB, p *Platform, d *peer, from, n int) (refused int) {
+func crowd(t testing.TB, d *peer, from, n int) (refused int) {
 	t.Helper()
 	for i := from; i < from+n; i++ {
 		one := &peer{t: t, conn: d.conn, in: d.in, id: crowdID(i), pass: secret}
@@ -52,7 +52,7 @@ func cpuTime() time.Duration {
 func BenchmarkKeepalive(b *testing.B) {
 	p := start(b, Options{Config: crowdConfig()})
 	d := dial(b, p, "udp", "127.0.0.1", crowdID(0), secret)
-	require.Zero(b, crowd(b, p, d, 0, 1))
+	require.Zero(b, crowd(b, d, 0, 1))
 	echo, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(b, err)
 	defer echo.Close()
@@ -117,7 +117,7 @@ func BenchmarkRegister10000(b *testing.B) {
 		var refused atomic.Int64
 		var all sync.WaitGroup
 		for i, d := range peers {
-			all.Go(func() { refused.Add(int64(crowd(b, p, d, i*n/sockets, n/sockets))) })
+			all.Go(func() { refused.Add(int64(crowd(b, d, i*n/sockets, n/sockets))) })
 		}
 		all.Wait()
 		took := time.Since(began)

@@ -285,7 +285,7 @@ func (p *Platform) queryCatalogue(ctx context.Context, d *device) error {
 	a := newAssembly()
 	sn := d.nextSN()
 	query := manscdp.Message{Root: manscdp.Query, CmdType: manscdp.CmdCatalog, SN: sn, DeviceID: d.id, Payload: &manscdp.CatalogQuery{}}
-	err := p.exchange(ctx, d, manscdp.CmdCatalog, sn, p.encode(d, query), p.shelves.idle, func(m incoming) bool {
+	err := p.exchange(ctx, d, question{manscdp.CmdCatalog, sn, p.encode(d, query), p.shelves.idle}, func(m incoming) bool {
 		msg, err := p.decode(m)
 		return err == nil && a.add(m.body, msg)
 	})

@@ -182,7 +182,7 @@ func (p *Platform) order(ctx context.Context, d *device, target string, order ma
 		return err
 	}
 	var result string
-	err := p.exchange(ctx, d, manscdp.CmdDeviceControl, sn, body, answerIdle, func(m incoming) bool {
+	err := p.exchange(ctx, d, question{manscdp.CmdDeviceControl, sn, body, answerIdle}, func(m incoming) bool {
 		msg, err := p.decode(m)
 		result = msg.Result
 		return err == nil

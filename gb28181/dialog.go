@@ -126,7 +126,7 @@ func (p *Platform) invite(ctx context.Context, dev *device, inv invitation) (*di
 	d := p.newDialog(dev, inv.target, "")
 	d.onRequest = inv.onRequest
 	own := p.ownAddress(to.addr.Addr())
-	req := p.newRequest(sip.INVITE, inv.target, to, own, d.callID, d.tag, d.nextCSeq())
+	req := p.newRequest(heading{sip.INVITE, inv.target, d.callID, d.tag, d.nextCSeq()}, to, own)
 	headers := []sip.Header{p.contact(own)}
 	if inv.subject != "" {
 		headers = append(headers, sip.NewHeader("Subject", inv.subject))
@@ -297,7 +297,7 @@ func (d *dialog) newRequest(method sip.RequestMethod, to route) *sip.Request {
 // says. An answer without a tag leaves the To without one.
 func (d *dialog) newRequestAt(method sip.RequestMethod, to route, cseq uint32, answer *sip.Response) *sip.Request {
 	own := d.p.ownAddress(to.addr.Addr())
-	req := d.p.newRequest(method, d.target, to, own, d.callID, d.tag, cseq)
+	req := d.p.newRequest(heading{method, d.target, d.callID, d.tag, cseq}, to, own)
 	if answer == nil {
 		return req
 	}

@@ -239,7 +239,7 @@ func TestExchange(t *testing.T) {
 		got := make(chan []string, 1)
 		go func() {
 			var parts []string
-			err := p.exchange(t.Context(), p.device(cameraID), "ForTest", sn, []byte(fmt.Sprintf("<Query>ForTest %d</Query>", sn)), idle, func(m incoming) bool {
+			err := p.exchange(t.Context(), p.device(cameraID), question{"ForTest", sn, fmt.Appendf(nil, "<Query>ForTest %d</Query>", sn), idle}, func(m incoming) bool {
 				parts = append(parts, string(m.body))
 				return len(parts) == want
 			})

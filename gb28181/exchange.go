@@ -60,20 +60,22 @@ func (x *exchanges) deliver(m incoming) bool {
 	return true
 }
 
-// exchange sends a body by MESSAGE and hands the Response bodies with the same
-// CmdType and SN to collect, in order, until it says done. idle is how long to
-// wait for the first and between two answers, at most 120 s in all; then the error
-// is errTimeout, and what was collected is incomplete. collect is never called
-// after exchange returned. Several exchanges with one device may run at once.
-func (p *Platform) exchange(ctx context.Context, dev *device, cmdType string, sn int, body []byte, idle time.Duration, collect func(incoming) (done bool)) error {
-	return p.exchangeWith(ctx, dev, dev.id, cmdType, sn, body, idle, collect)
+// question is what an exchange asks.
+type question struct {
+	cmdType string
+	sn      int // of device.nextSN
+	body    []byte
+	idle    time.Duration // to wait for the first answer, and between two
 }
 
-// exchangeWith is exchange with another user part in Request-URI and To: a
-// channel, for devices that want it there.
-func (p *Platform) exchangeWith(ctx context.Context, dev *device, target, cmdType string, sn int, body []byte, idle time.Duration, collect func(incoming) (done bool)) error {
+// exchange sends a body by MESSAGE and hands the Response bodies with the same
+// CmdType and SN to collect, in order, until it says done. After an idle time
+// without answers, or 120 s in all, the error is errTimeout, and what was collected
+// is incomplete. collect is never called after exchange returned. Several exchanges
+// with one device may run at once.
+func (p *Platform) exchange(ctx context.Context, dev *device, q question, collect func(incoming) (done bool)) error {
 	e := &exchange{collect: collect, news: make(chan struct{}, 1)}
-	k := exchangeKey{dev.id, strings.ToLower(cmdType), sn}
+	k := exchangeKey{dev.id, strings.ToLower(q.cmdType), q.sn}
 	if !p.exchanges.add(k, e) {
 		return errors.New("too many queries wait for answers")
 	}
@@ -86,17 +88,17 @@ func (p *Platform) exchangeWith(ctx context.Context, dev *device, target, cmdTyp
 		e.mu.Unlock()
 	}()
 	// The answers may overtake the 200, and the 200 may never come.
-	if _, err := p.sendTo(ctx, dev, target, sip.MESSAGE, typeMANSCDP, body); err != nil && !(errors.Is(err, errTimeout) && e.finished()) {
+	if _, err := p.send(ctx, dev, sip.MESSAGE, typeMANSCDP, q.body); err != nil && !(errors.Is(err, errTimeout) && e.finished()) {
 		return err
 	}
-	timer := time.NewTimer(idle)
+	timer := time.NewTimer(q.idle)
 	defer timer.Stop()
 	end := time.NewTimer(exchangeMax)
 	defer end.Stop()
 	for !e.finished() {
 		select {
 		case <-e.news:
-			timer.Reset(idle)
+			timer.Reset(q.idle)
 		case <-timer.C:
 			return errTimeout
 		case <-end.C:

@@ -164,7 +164,7 @@ func refusal(msg []byte, why string) []byte {
 	return append(out, "Content-Length: 0\r\n\r\n"...)
 }
 
-var errNoCore = errors.New("Via, From, To, Call-ID or CSeq is missing")
+var errNoCore = errors.New("a header is missing: Via, From, To, Call-ID or CSeq")
 
 // parseMessage reads a message and checks what an answer needs.
 func parseMessage(parser *sip.Parser, msg []byte) (sip.Message, error) {

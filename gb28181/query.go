@@ -16,7 +16,7 @@ func (p *Platform) ask(ctx context.Context, d *device, target, cmdType string, p
 	}
 	sn := d.nextSN()
 	body := p.encode(d, manscdp.Message{Root: manscdp.Query, CmdType: cmdType, SN: sn, DeviceID: target, Payload: payload})
-	err := p.exchange(ctx, d, cmdType, sn, body, answerIdle, func(m incoming) bool {
+	err := p.exchange(ctx, d, question{cmdType, sn, body, answerIdle}, func(m incoming) bool {
 		msg, err := p.decode(m)
 		return err == nil && take(msg)
 	})

@@ -40,7 +40,7 @@ func (p *Platform) receive(from route, msg []byte, mended repairs) {
 		}
 		return
 	}
-	if answer, kept := p.answers.find(req, from, now); kept {
+	if answer, kept := p.answers.find(req, from); kept {
 		p.reply(from, answer)
 		return
 	}

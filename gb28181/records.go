@@ -43,7 +43,7 @@ func (p *Platform) Records(ctx context.Context, span Span) (Records, error) {
 		Payload: &manscdp.RecordQuery{StartTime: span.From, EndTime: span.To, Type: manscdp.RecordAll},
 	}
 	list := recordList{seen: make(map[recordKey]bool)}
-	err := p.exchange(ctx, dev, manscdp.CmdRecordInfo, sn, p.encode(dev, query), recordsIdle, func(m incoming) bool {
+	err := p.exchange(ctx, dev, question{manscdp.CmdRecordInfo, sn, p.encode(dev, query), recordsIdle}, func(m incoming) bool {
 		msg, err := p.decode(m)
 		if err != nil {
 			return false // the other parts may be better

@@ -80,7 +80,7 @@ func (p *Platform) judge(req *sip.Request, from route, id string, entry configs.
 		}
 		p.throttle.right(who)
 	}
-	return p.admit(req, from, id, entry, creds, issued, now)
+	return p.admit(claim{req, from, id, entry, creds, issued}, now)
 }
 
 // judgeUnknown refuses a device that is not in the configuration, and lists it.
@@ -121,8 +121,19 @@ func (p *Platform) wrongPassword(who caller, now time.Time) verdict {
 	return verdict{code: 403, reason: "Forbidden", result: "wrong_password"}
 }
 
+// claim is a REGISTER whose password was right, or not needed.
+type claim struct {
+	req    *sip.Request
+	from   route
+	id     string
+	entry  configs.GB28181Device
+	creds  credentials
+	issued time.Time // of the nonce in creds
+}
+
 // admit registers, refreshes or takes off a device that has shown its password.
-func (p *Platform) admit(req *sip.Request, from route, id string, entry configs.GB28181Device, creds credentials, issued, now time.Time) verdict {
+func (p *Platform) admit(c claim, now time.Time) verdict {
+	req, from, id, entry, creds, issued := c.req, c.from, c.id, c.entry, c.creds, c.issued
 	expires, err := wantedExpiry(req)
 	if err != nil {
 		return verdict{code: 400, reason: "Bad Expires", result: "malformed"}

@@ -48,17 +48,12 @@ func (e *statusError) Error() string {
 // listening port. Other final answers are a *statusError. It blocks until the
 // answer, ctx, or 64·T1 = 32 s.
 func (p *Platform) send(ctx context.Context, dev *device, method sip.RequestMethod, contentType string, body []byte, headers ...sip.Header) (*sip.Response, error) {
-	return p.sendTo(ctx, dev, dev.id, method, contentType, body, headers...)
-}
-
-// sendTo is send with another user part in Request-URI and To: a channel.
-func (p *Platform) sendTo(ctx context.Context, dev *device, target string, method sip.RequestMethod, contentType string, body []byte, headers ...sip.Header) (*sip.Response, error) {
 	to, err := dev.way()
 	if err != nil {
 		return nil, err
 	}
 	own := p.ownAddress(to.addr.Addr())
-	req := p.newRequest(method, target, to, own, newToken(), newToken(), 1)
+	req := p.newRequest(heading{method: method, target: dev.id, callID: newToken(), tag: newToken(), cseq: 1}, to, own)
 	attach(req, contentType, body, headers)
 	res, err := p.transact(ctx, to, req, nil)
 	if err != nil {
@@ -83,24 +78,33 @@ func newToken() string {
 	return hex.EncodeToString(b[:])
 }
 
+// heading is what distinguishes one request from another.
+type heading struct {
+	method sip.RequestMethod
+	target string // user part of Request-URI and To
+	callID string
+	tag    string // of From
+	cseq   uint32
+}
+
 // newRequest builds a request to a device (GB/T 28181 §9 and annex K: From is our
 // ID in our domain, the Request-URI is the target at the device's address).
-func (p *Platform) newRequest(method sip.RequestMethod, target string, to route, own netip.AddrPort, callID, tag string, cseq uint32) *sip.Request {
+func (p *Platform) newRequest(h heading, to route, own netip.AddrPort) *sip.Request {
 	host, port := to.addr.Addr().String(), int(to.addr.Port())
-	req := sip.NewRequest(method, sip.Uri{Scheme: "sip", User: target, Host: host, Port: port})
+	req := sip.NewRequest(h.method, sip.Uri{Scheme: "sip", User: h.target, Host: host, Port: port})
 	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(to.network), Host: own.Addr().String(), Port: int(own.Port())}
 	via.Params.Add("rport", "")
 	via.Params.Add("branch", sip.RFC3261BranchMagicCookie+newToken())
 	from := &sip.FromHeader{Address: sip.Uri{Scheme: "sip", User: p.id, Host: p.domain}}
-	from.Params.Add("tag", tag)
-	id := sip.CallIDHeader(callID)
+	from.Params.Add("tag", h.tag)
+	id := sip.CallIDHeader(h.callID)
 	hops := sip.MaxForwardsHeader(70)
-	for _, h := range []sip.Header{
-		via, from, &sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: target, Host: p.domain}},
-		&id, &sip.CSeqHeader{SeqNo: cseq, MethodName: method}, &hops,
+	for _, one := range []sip.Header{
+		via, from, &sip.ToHeader{Address: sip.Uri{Scheme: "sip", User: h.target, Host: p.domain}},
+		&id, &sip.CSeqHeader{SeqNo: h.cseq, MethodName: h.method}, &hops,
 		sip.NewHeader("User-Agent", p.agent),
 	} {
-		req.AppendHeader(h)
+		req.AppendHeader(one)
 	}
 	return req
 }

@@ -166,7 +166,7 @@ func TestUplinkIsOneIncident(t *testing.T) {
 	c, s := &clock{}, &states{}
 	p := start(t, Options{Config: crowdConfig(), Now: c.now, OnState: s.on})
 	village := dial(t, p, "udp", "127.0.0.3", "", secret)
-	require.Zero(t, crowd(t, p, village, 1, 20))
+	require.Zero(t, crowd(t, village, 1, 20))
 	other := dial(t, p, "udp", "127.0.0.4", crowdID(30), secret).mustRegister()
 	require.Eventually(t, func() bool { return len(s.all()) == 21 }, patience, time.Millisecond)
 

@@ -84,9 +84,9 @@ func TestAnswersAreBounded(t *testing.T) {
 		r.CSeq().SeqNo = uint32(i)
 		a.keep(r, from, []byte("x"), now)
 		if i == 0 {
-			_, kept := a.find(r, from, now)
+			_, kept := a.find(r, from)
 			require.True(t, kept)
-			_, kept = a.find(r, route{network: "udp", addr: netip.MustParseAddrPort("127.0.0.1:5061")}, now)
+			_, kept = a.find(r, route{network: "udp", addr: netip.MustParseAddrPort("127.0.0.1:5061")})
 			require.False(t, kept, "of another sender")
 		}
 	}

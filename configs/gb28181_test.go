@@ -110,5 +110,7 @@ func TestGB28181DevicesInThePlan(t *testing.T) {
 	require.NoError(t, err)
 	after, err := loadText(strings.Replace(gbSection, "name: near", "name: far", 1))
 	require.NoError(t, err)
-	require.Equal(t, []string{"edge.gb28181.devices[36112700001310*]"}, Diff(before, after).Settings)
+	require.Equal(t, []string{"edge.gb28181.devices[36112700001310*]"}, Diff(before, after).Devices)
+	require.Empty(t, Diff(before, after).Settings, "taken without a restart")
+	require.Equal(t, "change  edge.gb28181.devices[36112700001310*]\n", Diff(before, after).String())
 }

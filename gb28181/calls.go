@@ -136,8 +136,8 @@ func (c *calls) all() []*call {
 // other way may be tried when nobody connects.
 func (c *calls) transport(dev *device) (t media.Transport, mayFall bool) {
 	name, own := c.p.opt.Config.Transport, false
-	if dev.config.Transport != "" {
-		name, own = dev.config.Transport, true
+	if t := dev.entry().Transport; t != "" {
+		name, own = t, true
 	}
 	switch name {
 	case configs.GB28181UDP:

@@ -2,6 +2,7 @@ package gb28181
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -31,9 +32,9 @@ const (
 // device is one device that registered, now or formerly. Its identity is its
 // 20-digit ID; where it is reached is the route, which changes.
 type device struct {
-	id     string                // never changes
-	config configs.GB28181Device // the entry that lets it in; never changes
-	queued atomic.Int32          // its messages that wait in the inbox
+	id     string                                // never changes
+	config atomic.Pointer[configs.GB28181Device] // the entry that lets it in; see SetDevices
+	queued atomic.Int32                          // its messages that wait in the inbox
 	sn     atomic.Uint32
 
 	mu        sync.Mutex
@@ -106,12 +107,15 @@ type Device struct {
 	Attempts   uint64      `json:"attempts,omitempty"`         // of a waiting device
 }
 
+// entry is what the configuration says of the device.
+func (d *device) entry() configs.GB28181Device { return *d.config.Load() }
+
 // snapshot returns what is known of d.
 func (d *device) snapshot() Device {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := Device{
-		ID: d.id, Name: d.config.Name, Configured: true,
+		ID: d.id, Name: d.entry().Name, Configured: true,
 		Registered: ingest.Fact{Value: d.link.value, Since: d.link.since, Reason: d.link.reason},
 		Version:    d.gbver, Transport: d.route.network, UserAgent: d.userAgent,
 		FirstSeen: d.first, LastSeen: d.link.heard,
@@ -137,8 +141,8 @@ func (p *Platform) Devices() []Device {
 		list = append(list, d.snapshot())
 		seen[d.id] = true
 	}
-	for _, c := range p.opt.Config.Devices {
-		if c.ID != "" && !seen[c.ID] {
+	for _, c := range p.book.list() {
+		if !seen[c.ID] {
 			list = append(list, Device{
 				ID: c.ID, Name: c.Name, Configured: true,
 				Registered: ingest.Fact{Value: ingest.No, Since: p.started, Reason: ReasonNever},
@@ -161,6 +165,13 @@ type waitingList struct {
 }
 
 func newWaitingList() *waitingList { return &waitingList{devices: make(map[string]*Device)} }
+
+// forget takes off who may register now.
+func (w *waitingList) forget(may func(id string) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.devices, func(id string, _ *Device) bool { return may(id) })
+}
 
 func (w *waitingList) len() int {
 	w.mu.Lock()
@@ -211,13 +222,23 @@ func (w *waitingList) oldest() string {
 // book finds the entry of the configuration that lets a device in, in constant
 // time for whatever ID comes.
 type book struct {
+	mu       sync.RWMutex
 	ids      map[string]configs.GB28181Device
 	prefixes map[string]configs.GB28181Device
 	lengths  []int // of prefixes, longest first
 }
 
 func newBook(devices []configs.GB28181Device) *book {
-	b := &book{ids: make(map[string]configs.GB28181Device), prefixes: make(map[string]configs.GB28181Device)}
+	b := &book{}
+	b.set(devices)
+	return b
+}
+
+// set replaces every entry.
+func (b *book) set(devices []configs.GB28181Device) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ids, b.prefixes, b.lengths = make(map[string]configs.GB28181Device), make(map[string]configs.GB28181Device), nil
 	for _, d := range devices {
 		if d.ID != "" {
 			b.ids[d.ID] = d
@@ -229,7 +250,34 @@ func newBook(devices []configs.GB28181Device) *book {
 	slices.Sort(b.lengths)
 	b.lengths = slices.Compact(b.lengths)
 	slices.Reverse(b.lengths)
-	return b
+}
+
+// list returns the entries of single devices.
+func (b *book) list() []configs.GB28181Device {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Collect(maps.Values(b.ids))
+}
+
+// SetDevices says anew which devices may register, while the platform runs. Who
+// is registered stays so; whoever is not in the list any more is refused at its
+// next message that asks. A transport counts from the next stream on, a quirk at
+// once. Unknown names of quirks are an error, and then nothing changes.
+func (p *Platform) SetDevices(devices []configs.GB28181Device) error {
+	if err := checkQuirks(devices); err != nil {
+		return err
+	}
+	p.book.set(devices)
+	for _, d := range p.allDevices() {
+		if entry, known := p.book.find([]byte(d.id)); known {
+			d.config.Store(&entry)
+		}
+	}
+	p.waiting.forget(func(id string) bool {
+		_, known := p.book.find([]byte(id))
+		return known
+	})
+	return nil
 }
 
 // find returns the entry for an ID. What is not 20 digits is nobody.
@@ -237,6 +285,8 @@ func (b *book) find(id []byte) (configs.GB28181Device, bool) {
 	if !isID(id) {
 		return configs.GB28181Device{}, false
 	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	if d, ok := b.ids[string(id)]; ok {
 		return d, true
 	}

@@ -193,7 +193,7 @@ func (ps *profiles) list(d *device) []string {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	pr := ps.of(d.id)
-	names := slices.Clone(d.config.Quirks)
+	names := slices.Clone(d.entry().Quirks)
 	for i := range quirkTable {
 		if quirkTable[i].matches(pr.maker, agent) {
 			names = append(names, quirkTable[i].Name)

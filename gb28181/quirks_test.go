@@ -39,7 +39,8 @@ func TestQuirksByVendor(t *testing.T) {
 
 func TestQuirksAreCountedAndForgotten(t *testing.T) {
 	ps := newProfiles()
-	d := &device{id: cameraID, config: configs.GB28181Device{Quirks: []string{quirkGuardFirst}}}
+	d := &device{id: cameraID}
+	d.config.Store(&configs.GB28181Device{Quirks: []string{quirkGuardFirst}})
 	assert.True(t, ps.holds(d, quirkGuardFirst), "the configuration names it")
 	assert.False(t, ps.holds(d, quirkPresence))
 	assert.True(t, ps.saw(d.id, quirkPresence))

@@ -218,7 +218,8 @@ func (p *Platform) admitted(id string, entry configs.GB28181Device, now time.Tim
 	if len(p.devices) >= maxDevices+len(p.opt.Config.Devices) {
 		return nil
 	}
-	d := &device{id: id, config: entry, first: now}
+	d := &device{id: id, first: now}
+	d.config.Store(&entry)
 	d.link.set(ingest.No, ReasonNever, now)
 	p.devices[id] = d
 	p.list = append(p.list, d)

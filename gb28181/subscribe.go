@@ -112,7 +112,7 @@ var topics = map[chore]topic{
 // attendSubscription opens a subscription, or refreshes it in its dialog.
 func (p *Platform) attendSubscription(ctx context.Context, v *visit, c chore) time.Duration {
 	t, d := topics[c], v.dev
-	if slices.Contains(d.config.Quirks, quirkNoSubscribe) {
+	if slices.Contains(d.entry().Quirks, quirkNoSubscribe) {
 		return 0
 	}
 	granted, err := p.openSubscription(ctx, v, c)

@@ -381,3 +381,24 @@ func TestNoEdgeRuns(t *testing.T) {
 	require.ErrorContains(t, err, "--data-dir")
 	require.False(t, errors.Is(err, context.Canceled))
 }
+
+// A device that waited is let in by a reload, and nobody else notices.
+func TestGB28181ReloadLetsADeviceIn(t *testing.T) {
+	s := newSite(t, simulate.Options{})
+	s.eventually("registered", func() bool { return s.sim.Stats().Registered == 1 })
+	const waits = "36112700001180000009"
+	stranger, err := simulate.New(simulate.Options{Server: addressOf(t, s), ServerID: testPlatform, FirstID: waits, Password: "another"})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- stranger.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	s.eventually("it waits", func() bool { return s.edge.devices.report().WaitingTotal == 1 })
+	devices := s.edge.cfg.Edge.GB28181.Devices
+	require.ErrorContains(t, s.edge.devices.SetDevices([]configs.GB28181Device{{ID: waits, Quirks: []string{"no-such"}}}), "no-such")
+	require.Equal(t, 1, s.edge.devices.report().WaitingTotal, "a bad list changes nothing")
+	require.NoError(t, s.edge.devices.SetDevices(append(devices, configs.GB28181Device{ID: waits, Password: configs.SecretValue("another")})))
+	require.Zero(t, s.edge.devices.report().WaitingTotal)
+	s.eventually("let in", func() bool { return stranger.Stats().Registered == 1 })
+	require.Equal(t, uint64(1), s.sim.Stats().Registrations)
+}

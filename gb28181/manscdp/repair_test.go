@@ -85,6 +85,8 @@ func TestCharset(t *testing.T) {
 		{"one camera's name in GBK in a list of UTF-8", append([]byte("<Notify><CmdType>Catalog</CmdType><SN>1</SN><DeviceID>D</DeviceID><DeviceList><Item><Address>浮梁县瑶里镇东埠村委会门口</Address><Name>"), append(gbk(t, "汪湖"), []byte("</Name></Item></DeviceList></Notify>")...)...), "", "汪湖", UTF8, RepairMixed},
 		{"ASCII keeps its label", []byte(prolog("GB2312", "gate")), "", "gate", GB18030, 0},
 		{"header when there is no prolog", []byte(one("<Name>gate</Name>")), "UTF-8", "gate", UTF8, 0},
+		// The first three bytes of 娴安 are a character of UTF-8 by chance.
+		{"GBK with a stretch of valid UTF-8", gbk(t, prolog("UTF-8", "娴安村")), "", "娴安村", GB18030, RepairCharset},
 		{"half a character of GBK", append(gbk(t, "<Notify><CmdType>Catalog</CmdType><SN>1</SN><DeviceList><Item><Name>浮梁"), []byte("\xb8</Name></Item></DeviceList></Notify>")...), "", "浮梁\uFFFD", GB18030, RepairCharacter},
 	} {
 		t.Run(c.name, func(t *testing.T) {

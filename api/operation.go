@@ -27,7 +27,8 @@ type Operation struct {
 	Result  string          `json:"result,omitempty"` // "": asked for; "ok", or what went wrong
 }
 
-// Most entries of each list of a DeviceReport; the totals say how many there are.
+// MaxReported is the most entries of each list of a DeviceReport; the totals say
+// how many there are.
 const MaxReported = 50
 
 // DeviceReport is what a person has to decide about the GB/T 28181 devices of a

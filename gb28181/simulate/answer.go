@@ -19,7 +19,7 @@ func (d *device) onMessage(m *message) *message {
 	switch root(m.body) {
 	case "Query":
 		d.event(channel, EventQuery, "%s", cmd)
-		d.do(func(ctx context.Context) { d.answerQuery(ctx, cmd, sn, id, m.body) })
+		d.do(func(ctx context.Context) { d.answerQuery(ctx, query{cmd, sn, id}, m.body) })
 	case "Control":
 		d.control(channel, cmd, sn, id, m.body)
 	case "Response": // of an alarm
@@ -29,14 +29,17 @@ func (d *device) onMessage(m *message) *message {
 	return m.answer(200, random())
 }
 
+// query is what a question is about.
+type query struct{ cmd, sn, id string }
+
 // answerQuery sends the response to a query, in as many messages as it takes.
-func (d *device) answerQuery(ctx context.Context, cmd, sn, id string, body []byte) {
-	respond := func(rest string) { d.transact(ctx, d.message(d.document("Response", cmd, sn, id, rest))) }
-	switch cmd {
+func (d *device) answerQuery(ctx context.Context, q query, body []byte) {
+	respond := func(rest string) { d.transact(ctx, d.message(d.document("Response", q.cmd, q.sn, q.id, rest))) }
+	switch q.cmd {
 	case "Catalog":
-		d.sendList(ctx, cmd, sn, id, "DeviceList", "", d.catalogue())
+		d.sendList(ctx, q, "DeviceList", "", d.catalogue())
 	case "RecordInfo":
-		d.sendList(ctx, cmd, sn, id, "RecordList", node("Name", d.text(d.sim.opt.Name)), d.recordItems(id, body))
+		d.sendList(ctx, q, "RecordList", node("Name", d.text(d.sim.opt.Name)), d.recordItems(q.id, body))
 	case "DeviceInfo":
 		respond(node("DeviceName", d.text(d.sim.opt.Name), "Result", "OK", "Manufacturer", "Simulated", "Model", "SIM-1",
 			"Firmware", "V1.0", "Channel", strconv.Itoa(len(d.channels))))
@@ -70,7 +73,7 @@ func (d *device) duty() string {
 
 // sendList sends items in parts; each waits for the answer to the one before
 // (GB/T 28181-2022 annex M).
-func (d *device) sendList(ctx context.Context, cmd, sn, id, list, before string, items []string) {
+func (d *device) sendList(ctx context.Context, q query, list, before string, items []string) {
 	size := d.sim.opt.PageSize
 	var parts []string
 	for i := 0; i < len(items); i += size {
@@ -84,7 +87,7 @@ func (d *device) sendList(ctx context.Context, cmd, sn, id, list, before string,
 		rand.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	}
 	for _, part := range parts {
-		body := d.document("Response", cmd, sn, id, before+node("SumNum", strconv.Itoa(len(items)))+part)
+		body := d.document("Response", q.cmd, q.sn, q.id, before+node("SumNum", strconv.Itoa(len(items)))+part)
 		if d.transact(ctx, d.message(body)) == nil {
 			return
 		}

@@ -44,7 +44,6 @@ type device struct {
 	busy     int                      // goroutines at work for requests
 	sessions map[string]*session      // by Call-ID
 	subs     map[string]*subscription // by event package
-	records  time.Time                // until when records exist; zero: now
 }
 
 // Bounds of one device.
@@ -131,22 +130,25 @@ func (d *device) next() (int, string) {
 	return d.cseq, fmt.Sprintf(branchForm, d.index) + random()
 }
 
+// place is where a request stands: in a dialog, or outside of any.
+type place struct{ uri, callID, from, to string }
+
 // request makes a request to the platform, outside any dialog.
 func (d *device) request(method, contentType string, body []byte, more ...header) *message {
 	to := "sip:" + d.sim.opt.ServerID + "@" + d.sim.opt.Domain
-	return d.build(method, to, random(),
-		fmt.Sprintf("<sip:%s@%s>;tag=%s", d.id, d.sim.opt.Domain, d.tag), "<"+to+">", contentType, body, more...)
+	from := fmt.Sprintf("<sip:%s@%s>;tag=%s", d.id, d.sim.opt.Domain, d.tag)
+	return d.build(method, place{to, random(), from, "<" + to + ">"}, contentType, body, more...)
 }
 
-// build makes a request with its place in a dialog given.
-func (d *device) build(method, uri, callID, from, to, contentType string, body []byte, more ...header) *message {
+// build makes a request.
+func (d *device) build(method string, at place, contentType string, body []byte, more ...header) *message {
 	n, branch := d.next()
 	d.mu.Lock()
 	l := d.line
 	d.mu.Unlock()
-	m := &message{method: method, uri: uri, body: body, headers: []header{
+	m := &message{method: method, uri: at.uri, body: body, headers: []header{
 		{"Via", fmt.Sprintf("SIP/2.0/%s %s;rport;branch=%s", l.proto, l.local, branch)},
-		{"From", from}, {"To", to}, {"Call-ID", callID}, {"CSeq", fmt.Sprintf("%d %s", n, method)},
+		{"From", at.from}, {"To", at.to}, {"Call-ID", at.callID}, {"CSeq", fmt.Sprintf("%d %s", n, method)},
 		{"Contact", d.contact(l)}, {"Max-Forwards", "70"}, {"User-Agent", userAgent},
 	}}
 	m.headers = append(m.headers, more...)

@@ -61,7 +61,7 @@ func (d *device) register(ctx context.Context, expires time.Duration) bool {
 	if d.sim.opt.Version >= "3.0" {
 		more = append(more, header{"X-GB-ver", d.sim.opt.Version})
 	}
-	r := d.transact(ctx, d.build("REGISTER", uri, d.callID, self+";tag="+d.tag, self, "", nil, more...))
+	r := d.transact(ctx, d.build("REGISTER", place{uri, d.callID, self + ";tag=" + d.tag, self}, "", nil, more...))
 	if r != nil && r.status == 401 {
 		c, ok := pick(r.all("www-authenticate"), d.sim.opt.Digest)
 		if !ok {
@@ -69,7 +69,7 @@ func (d *device) register(ctx context.Context, expires time.Duration) bool {
 			return false
 		}
 		proof := c.authorization(d.id, d.sim.opt.Password, "REGISTER", uri, random(), 1)
-		r = d.transact(ctx, d.build("REGISTER", uri, d.callID, self+";tag="+d.tag, self, "", nil, append(more, header{"Authorization", proof})...))
+		r = d.transact(ctx, d.build("REGISTER", place{uri, d.callID, self + ";tag=" + d.tag, self}, "", nil, append(more, header{"Authorization", proof})...))
 	}
 	switch {
 	case r == nil:

@@ -207,7 +207,7 @@ func (s *session) tell(ctx context.Context, method string, body []byte) {
 	if body != nil {
 		kind = xmlType
 	}
-	s.d.transact(ctx, s.d.build(method, s.target, s.callID, s.from, s.to, kind, body))
+	s.d.transact(ctx, s.d.build(method, place{s.target, s.callID, s.from, s.to}, kind, body))
 }
 
 func (d *device) session(callID string) *session {

@@ -192,7 +192,7 @@ func (w *world) heard(kind EventKind, text string) bool {
 	return false
 }
 
-func query(cmd, id, more string) string {
+func question(cmd, id, more string) string {
 	return fmt.Sprintf("<?xml version=\"1.0\"?>\r\n<Query>\r\n<CmdType>%s</CmdType>\r\n<SN>7</SN>\r\n<DeviceID>%s</DeviceID>\r\n%s</Query>\r\n", cmd, id, more)
 }
 
@@ -236,7 +236,7 @@ func TestCatalogue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.opt.Digest = "MD5"
 			w := newWorld(t, c.opt)
-			require.Equal(t, 200, w.ask("MESSAGE", deviceID, xmlType, query("Catalog", deviceID, "")).status)
+			require.Equal(t, 200, w.ask("MESSAGE", deviceID, xmlType, question("Catalog", deviceID, "")).status)
 			w.eventually("all parts", func() bool { return len(w.bodies("Catalog")) == c.parts })
 			all := strings.Join(w.bodies("Catalog"), "")
 			require.Equal(t, c.parts, strings.Count(all, fmt.Sprintf("<SumNum>%d</SumNum>", c.opt.Channels)))
@@ -261,13 +261,13 @@ func TestCatalogue(t *testing.T) {
 func TestRecordsAndControl(t *testing.T) {
 	w := newWorld(t, Options{Digest: "MD5", NeedsGuard: true})
 	now := time.Now().In(beijing)
-	w.ask("MESSAGE", camera1, xmlType, query("RecordInfo", camera1,
+	w.ask("MESSAGE", camera1, xmlType, question("RecordInfo", camera1,
 		"<StartTime>"+now.Add(-2*time.Hour).Format(timeForm)+"</StartTime><EndTime>"+now.Format(timeForm)+"</EndTime>"))
 	w.eventually("records", func() bool { return strings.Count(strings.Join(w.bodies("RecordInfo"), ""), "<Item>") >= 11 })
 
 	require.Error(t, w.sim.Alarm(t.Context(), deviceID, camera1, Alarm{}), "not on guard yet")
 	control := func(rest string) string {
-		return strings.ReplaceAll(query("DeviceControl", camera1, rest), "Query>", "Control>")
+		return strings.ReplaceAll(question("DeviceControl", camera1, rest), "Query>", "Control>")
 	}
 	w.ask("MESSAGE", deviceID, xmlType, control("<GuardCmd>SetGuard</GuardCmd>"))
 	w.eventually("the answer", func() bool { return len(w.bodies("DeviceControl")) == 1 })
@@ -276,8 +276,8 @@ func TestRecordsAndControl(t *testing.T) {
 	w.ask("MESSAGE", camera1, xmlType, control("<PTZCmd>A50F010800000055</PTZCmd>"))
 	w.eventually("PTZ", func() bool { return w.heard(EventControl, "PTZCmd=A50F010800000055") })
 
-	require.Equal(t, 489, w.ask("SUBSCRIBE", deviceID, xmlType, query("MobilePosition", deviceID, ""), "Expires: 60", "Event: presence").status)
-	require.Equal(t, 200, w.ask("SUBSCRIBE", deviceID, xmlType, query("Catalog", deviceID, ""), "Expires: 60", "Event: Catalog;id=1").status)
+	require.Equal(t, 489, w.ask("SUBSCRIBE", deviceID, xmlType, question("MobilePosition", deviceID, ""), "Expires: 60", "Event: presence").status)
+	require.Equal(t, 200, w.ask("SUBSCRIBE", deviceID, xmlType, question("Catalog", deviceID, ""), "Expires: 60", "Event: Catalog;id=1").status)
 	require.NoError(t, w.sim.SetStatus(t.Context(), deviceID, camera1, "VLOST"))
 	require.Contains(t, w.bodies("Catalog")[0], "<Event>VLOST</Event>")
 }
@@ -394,7 +394,7 @@ func TestLiveMedia(t *testing.T) {
 			}
 			if c.faults&(TransportPS|RawH264) == 0 {
 				units := 0
-				d := ps.NewDemuxer(func(p ps.Packet) { units++ })
+				d := ps.NewDemuxer(func(ps.Packet) { units++ })
 				d.Write(payload)
 				d.Flush()
 				require.GreaterOrEqual(t, units, 4)

@@ -54,6 +54,6 @@ func (d *device) notify(s *subscription, body []byte) *message {
 	if target == "" {
 		target = fmt.Sprintf("sip:%s@%s", d.sim.opt.ServerID, d.sim.opt.Domain)
 	}
-	return d.build("NOTIFY", target, s.callID, s.from, s.to, xmlType, body,
+	return d.build("NOTIFY", place{target, s.callID, s.from, s.to}, xmlType, body,
 		header{"Event", s.event}, header{"Subscription-State", "active"})
 }

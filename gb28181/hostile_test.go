@@ -160,5 +160,6 @@ func TestDripsOfStrangersEnd(t *testing.T) {
 	require.WithinDuration(t, opened.Add(quietTimeout), deadline(&f, s, opened), time.Second)
 	require.Equal(t, opened.Add(greetTimeout), deadline(&framer{}, s, opened), "whoever says nothing is not kept")
 	s.trusted.Store(true)
+	s.enter()
 	require.WithinDuration(t, opened.Add(streamIdle), deadline(&framer{}, s, opened), time.Second)
 }

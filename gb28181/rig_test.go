@@ -68,9 +68,15 @@ func run(t testing.TB, p *Platform) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
 	wait, done := context.WithTimeout(ctx, patience)
 	defer done()
+	go func() {
+		err := p.Run(ctx)
+		if err != nil {
+			done() // it cannot listen: do not wait for it
+		}
+		ended <- err
+	}()
 	_, err := p.Addr(wait)
 	require.NoError(t, err)
 	var stopped atomic.Bool

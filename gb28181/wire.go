@@ -86,34 +86,49 @@ type wire struct {
 	wg       sync.WaitGroup
 }
 
-// listen opens UDP and TCP on one address, and TLS where asked for. With port 0,
-// TCP takes the port that UDP got.
+// listen opens UDP and TCP on one address, and TLS where asked for.
 func (w *wire) listen(ctx context.Context, address, tlsAddress string, conf *tls.Config) error {
-	var lc net.ListenConfig
-	pc, err := lc.ListenPacket(ctx, "udp", address)
-	if err != nil {
+	if err := w.listenPair(ctx, address); err != nil {
 		return fmt.Errorf("gb28181: listen: %w", err)
 	}
-	w.udp = pc.(*net.UDPConn)
-	_ = w.udp.SetReadBuffer(receiveBuffer) // the kernel gives what it may
-	host, _, err := net.SplitHostPort(address)
+	if conf == nil {
+		return nil
+	}
+	var lc net.ListenConfig
+	secure, err := lc.Listen(ctx, "tcp", tlsAddress)
 	if err != nil {
-		return errors.Join(fmt.Errorf("gb28181: listen: %w", err), pc.Close())
+		return errors.Join(fmt.Errorf("gb28181: listen for TLS: %w", err), w.udp.Close(), w.listeners[0].Close())
 	}
-	_, port, _ := net.SplitHostPort(pc.LocalAddr().String())
-	tcp, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, port))
-	if err != nil {
-		return errors.Join(fmt.Errorf("gb28181: listen: %w", err), pc.Close())
-	}
-	w.listeners = append(w.listeners, tcp)
-	if conf != nil {
-		secure, err := lc.Listen(ctx, "tcp", tlsAddress)
-		if err != nil {
-			return errors.Join(fmt.Errorf("gb28181: listen for TLS: %w", err), pc.Close(), tcp.Close())
-		}
-		w.listeners = append(w.listeners, tls.NewListener(secure, conf))
-	}
+	w.listeners = append(w.listeners, tls.NewListener(secure, conf))
 	return nil
+}
+
+// listenPair opens UDP and TCP on one port. Where the system chooses it (port 0),
+// it chooses again when somebody else has that port for TCP.
+func (w *wire) listenPair(ctx context.Context, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	for try := 0; ; try++ {
+		pc, err := lc.ListenPacket(ctx, "udp", address)
+		if err != nil {
+			return err
+		}
+		udp := pc.(*net.UDPConn)
+		_, got, _ := net.SplitHostPort(udp.LocalAddr().String())
+		tcp, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, got))
+		if err == nil {
+			_ = udp.SetReadBuffer(receiveBuffer) // the kernel gives what it may
+			w.udp, w.listeners = udp, []net.Listener{tcp}
+			return nil
+		}
+		_ = udp.Close()
+		if port != "0" || try == 20 {
+			return err
+		}
+	}
 }
 
 // serve starts reading; close ends it.

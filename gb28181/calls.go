@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
@@ -16,6 +17,11 @@ import (
 
 // maxCalls bounds the media sessions: a y= line has four digits for them.
 const maxCalls = 10000
+
+// serialStep is from one number to the next: neighbours are not given out
+// together, so that a device that is off by one does not send one camera's
+// picture as another's. It has no divisor in common with maxCalls.
+const serialStep = 37
 
 // calls are the media sessions of a platform and the ports that they share.
 type calls struct {
@@ -37,7 +43,7 @@ type calls struct {
 }
 
 func newCalls(p *Platform) *calls {
-	c := &calls{p: p, ledger: newLedger(p.opt.Dir), open: make(map[*call]struct{}), serials: make(map[int]bool), byUDP: make(map[string]bool), first: newFirstUnits()}
+	c := &calls{p: p, ledger: newLedger(p.opt.Dir), open: make(map[*call]struct{}), serials: make(map[int]bool), byUDP: make(map[string]bool), next: rand.IntN(maxCalls), first: newFirstUnits()}
 	p.handle(manscdp.Notify, manscdp.CmdMediaStatus, c.mediaStatus)
 	p.onRegister(func(dev *device) {
 		p.spawn(func(ctx context.Context) { c.hangUpLeft(ctx, dev) })
@@ -95,11 +101,11 @@ func (c *calls) take() (serial int, r *media.Receiver, err error) {
 		return 0, nil, fmt.Errorf("%d media sessions stand: no more fit into a domain", maxCalls)
 	}
 	for c.serials[c.next] {
-		c.next = (c.next + 1) % maxCalls
+		c.next = (c.next + serialStep) % maxCalls
 	}
 	serial = c.next
 	c.serials[serial] = true
-	c.next = (c.next + 1) % maxCalls // not at once again: packets of the last one may still come
+	c.next = (c.next + serialStep) % maxCalls // not at once again: packets of the last one may still come
 	return serial, c.receiver, nil
 }
 

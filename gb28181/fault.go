@@ -22,6 +22,7 @@ const (
 	hintNoAnswer    = "the device is registered but does not answer: look at the link, and whether a firewall drops its SIP"
 	hintNobody      = "the device accepted, but nobody connected to %s by TCP: see that the device can reach this address (media.announce, firewall, port forwarding), or set transport to udp"
 	hintNoPackets   = "the device accepted, but nothing came to %s by UDP: see that the device can reach this address (media.announce, firewall, port forwarding), or set transport to tcp"
+	hintOtherSSRC   = "a device that chooses its SSRC itself needs a port for each stream: make media.ports a range, such as 30000-30999"
 	hintMute        = "a media connection stands, but the device sends nothing: look at its stream settings and at the camera behind it"
 	hintCannotDial  = "the device listens at an address that does not answer from here: set transport to tcp or udp"
 	hintCodec       = "set H.264 or H.265 in the device"
@@ -107,6 +108,8 @@ func (p *Platform) ended(ctx context.Context, c *call, err error) error {
 		f.Reason, f.Hint = ingest.ReasonNoFrames, fmt.Sprintf(hintNoPackets, at)
 	case errors.Is(err, media.ErrNoMedia):
 		f.Reason, f.Hint = ingest.ReasonNoFrames, hintMute
+	case errors.Is(err, media.ErrOtherSSRC):
+		f.Reason, f.Hint = ingest.ReasonNoFrames, hintOtherSSRC
 	case errors.Is(err, media.ErrConnect):
 		f.Reason, f.Hint = ingest.ReasonUnreachable, hintCannotDial
 	case errors.Is(err, media.ErrSilent):
@@ -135,7 +138,7 @@ func endLabel(err error) string {
 	}{
 		{nil, "finished"}, {errPeerBye, "device_bye"}, {errOffline, "offline"}, {errGone, "offline"}, {errTimeout, "no_answer"},
 		{context.DeadlineExceeded, "no_answer"}, {context.Canceled, "stopped"}, {errStopping, "stopped"}, {media.ErrClosed, "stopped"},
-		{media.ErrNobody, "nobody_connected"}, {media.ErrConnect, "cannot_connect"}, {media.ErrNoMedia, "no_media"},
+		{media.ErrNobody, "nobody_connected"}, {media.ErrConnect, "cannot_connect"}, {media.ErrNoMedia, "no_media"}, {media.ErrOtherSSRC, "other_ssrc"},
 		{media.ErrSilent, "silent"}, {media.ErrHungUp, "media_closed"}, {media.ErrUnsupported, "unsupported"},
 		{media.ErrUnreadable, "unreadable"}, {media.ErrNoPort, "no_port"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/configs"
+	"github.com/sharpeyes/sharpeyes/gb28181/media"
 	"github.com/sharpeyes/sharpeyes/gb28181/simulate"
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
@@ -305,6 +307,22 @@ func TestFaults(t *testing.T) {
 			b.nothingLeft(t)
 		})
 	}
+}
+
+// TestOtherSSRC says what to do about a device that chooses its SSRC itself,
+// where another stream is expected from there as well.
+func TestOtherSSRC(t *testing.T) {
+	b := boxed(t, over("udp"), simulate.Options{Faults: simulate.WrongSSRC | simulate.NoSDP})
+	other, err := b.calls.receiver.Open(media.Expect{SSRC: 4711, Transport: media.UDP, Remote: netip.MustParseAddrPort("127.0.0.1:0")})
+	require.NoError(t, err)
+	cam := b.camera(0)
+	cam.Settings.Timeout = configs.Duration(time.Second)
+	_, err = b.pull(t, cam, 1)
+	require.Equal(t, ingest.ReasonNoFrames, ingest.ReasonOf(err))
+	require.ErrorContains(t, err, "media.ports")
+	require.Zero(t, other.Stats().Packets)
+	other.Close()
+	b.nothingLeft(t)
 }
 
 // TestDeviceHangsUp ends when the device is gone.

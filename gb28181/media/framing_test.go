@@ -67,6 +67,9 @@ func TestFraming(t *testing.T) {
 		half += 2 + len(want[i])
 	}
 	both = append(append(append([]byte{}, plain[:half]...), garbage...), plain[half:]...)
+	// Garbage with frames of somebody else in it, as a stream within a stream.
+	inner := append([]byte{0xff, 0xff, 0xff}, bytes.Repeat(framed4571(rtpOf(8, 1, 50)), 3)...)
+	other := append(append(append([]byte{}, plain[:half]...), inner...), plain[half:]...)
 	rr := framed4571([]byte{0x80, 201, 0, 1, 0, 0, 0, 7})
 	for _, c := range []struct {
 		name    string
@@ -79,6 +82,7 @@ func TestFraming(t *testing.T) {
 		{"ehome in front", append(append([]byte{1, 0, 2, 0}, make([]byte, 252)...), plain...), want, 256},
 		{"garbage in front", append(bytes.Clone(garbage), plain...), want, len(garbage)},
 		{"garbage in between", both, want, len(garbage)},
+		{"frames of another sender in garbage", other, want, len(inner)},
 		{"http in front", append([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), plain...), want, 27},
 		{"empty frames", append([]byte{0, 0, 0, 0}, bytes.Join([][]byte{framed4571(want[0]), framed4571(want[1])}, []byte{0, 0})...), want[:2], 4},
 		{"rtcp first", append(bytes.Clone(rr), plain...), append([][]byte{rr[2:]}, want...), 0},

@@ -28,6 +28,7 @@ var (
 	ErrNobody      = errors.New("nobody connected")
 	ErrConnect     = errors.New("the device's media port does not answer")
 	ErrNoMedia     = errors.New("no media arrived")
+	ErrOtherSSRC   = errors.New("media came, but with SSRCs that nobody asked for")
 	ErrSilent      = errors.New("media stopped")
 	ErrHungUp      = errors.New("the device closed the media connection")
 	ErrUnsupported = errors.New("the video codec is not supported")

@@ -102,6 +102,7 @@ func (p *port) close() {
 
 // expect puts a stream on the shared port.
 func (p *port) expect(s *Stream) error {
+	s.others = p.others()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.want.SSRC != 0 {
@@ -115,6 +116,9 @@ func (p *port) expect(s *Stream) error {
 	}
 	return nil
 }
+
+// others returns how much came to the port that belongs to no stream.
+func (p *port) others() uint64 { return p.unknown.Load() + p.strange.Load() }
 
 // wait adds s to those expected from a; p.mu is held.
 func (p *port) wait(s *Stream, a netip.Addr) {

@@ -24,6 +24,7 @@ type Stream struct {
 	port *port
 	want Expect
 
+	others   uint64                         // what had come to a shared port for nobody when the stream was opened
 	here     atomic.Bool                    // a packet was taken
 	expected atomic.Pointer[netip.AddrPort] // where it should come from
 
@@ -374,6 +375,8 @@ func (s *Stream) due() (time.Time, func() error) {
 func (s *Stream) absent() error {
 	n := s.port.number
 	switch {
+	case s.port.own == nil && s.port.others() > s.others:
+		return wrap(ErrOtherSSRC, "to port %d, which streams share, in %v", n, s.want.Wait)
 	case s.want.Transport == UDP:
 		return wrap(ErrNoMedia, "no packet came to udp port %d in %v", n, s.want.Wait)
 	case s.knocked || s.port.knocks(s.remote().Addr()):

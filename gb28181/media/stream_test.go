@@ -277,6 +277,7 @@ func TestOverdue(t *testing.T) {
 		{"no packet", UDP, nil, ErrNoMedia, "udp port"},
 		{"a connection that says nothing", TCPPassive, func(t *testing.T, d *device) { dial(t, "tcp", uint16(d.RemoteAddr().(*net.UDPAddr).Port)) }, ErrNoMedia, "a connection stands"},
 		{"garbage", UDP, func(t *testing.T, d *device) { d.send(t, []byte("not rtp, not anything")) }, ErrNoMedia, ""},
+		{"another's ssrc", UDP, func(t *testing.T, d *device) { d.send(t, (&wire{ssrc: 5}).packets(t, clip[0], 0)...) }, ErrOtherSSRC, "which streams share"},
 		{"silence", UDP, func(t *testing.T, d *device) { d.send(t, (&wire{ssrc: 1}).packets(t, clip[0], 0)...) }, ErrSilent, ""},
 		{"no video", UDP, func(t *testing.T, d *device) {
 			d.send(t, append([]byte{0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}, "something that is no video"...))
@@ -297,6 +298,10 @@ func TestOverdue(t *testing.T) {
 			s, err := r.Open(Expect{SSRC: 1, Transport: c.transport, Remote: netip.AddrPortFrom(loopback, 0), Wait: short, Silence: short})
 			require.NoError(t, err)
 			defer s.Close()
+			// Another one is expected from there too, so that nothing can be guessed.
+			s2, err := r.Open(Expect{SSRC: 2, Transport: c.transport, Remote: netip.AddrPortFrom(loopback, 0)})
+			require.NoError(t, err)
+			defer s2.Close()
 			s.Answered(0, netip.AddrPort{})
 			if c.send != nil {
 				c.send(t, dial(t, "udp", s.Port()))

@@ -140,7 +140,7 @@ func TestRepeatsAreBounded(t *testing.T) {
 func TestClockOfADevice(t *testing.T) {
 	p, err := New(Options{Config: defaultConfig()})
 	require.NoError(t, err)
-	d := &device{id: cameraID}
+	d := deviceOf(cameraID)
 	a := p.deviceAlarm(d, cameraID, &manscdp.Alarm{Method: 2, Type: 1, Time: time.Now().Add(-time.Hour)})
 	assert.WithinDuration(t, time.Now(), a.At, time.Minute, "our clock counts")
 	assert.WithinDuration(t, time.Now().Add(-time.Hour), a.DeviceTime, time.Minute)

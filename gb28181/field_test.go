@@ -21,6 +21,13 @@ func boxConfig(quirks ...string) configs.GB28181 {
 		Devices: []configs.GB28181Device{{Prefix: boxID[:13], Password: configs.SecretValue(secret), Quirks: quirks}}}
 }
 
+// deviceOf makes a device that never registered, with quirks from the configuration.
+func deviceOf(id string, quirks ...string) *device {
+	d := &device{id: id}
+	d.config.Store(&configs.GB28181Device{ID: id, Quirks: quirks})
+	return d
+}
+
 // boxedWith is boxed with a platform that the test has made.
 func boxedWith(t testing.TB, p *Platform, opt simulate.Options) *box {
 	t.Helper()

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/gb28181/manscdp"
 )
 
@@ -30,7 +29,8 @@ func TestQuirksByVendor(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			ps := newProfiles()
-			d := &device{id: cameraID, userAgent: x.agent}
+			d := deviceOf(cameraID)
+			d.userAgent = x.agent
 			ps.learnMaker(d.id, x.maker)
 			assert.Equal(t, x.want, ps.list(d))
 		})
@@ -39,8 +39,7 @@ func TestQuirksByVendor(t *testing.T) {
 
 func TestQuirksAreCountedAndForgotten(t *testing.T) {
 	ps := newProfiles()
-	d := &device{id: cameraID}
-	d.config.Store(&configs.GB28181Device{Quirks: []string{quirkGuardFirst}})
+	d := deviceOf(cameraID, quirkGuardFirst)
 	assert.True(t, ps.holds(d, quirkGuardFirst), "the configuration names it")
 	assert.False(t, ps.holds(d, quirkPresence))
 	assert.True(t, ps.saw(d.id, quirkPresence))
@@ -91,7 +90,8 @@ func TestStreamAttribute(t *testing.T) {
 		{"TP-Link, first", "TP-LINK", "2.0", 0, manscdp.Attribute{Name: "streamMode", Value: "main"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			d := &device{id: x.name, gbver: x.version}
+			d := deviceOf(x.name)
+			d.gbver = x.version
 			p.profiles.learnMaker(d.id, x.maker)
 			assert.Equal(t, x.want, p.streamAttribute(d, x.stream))
 		})

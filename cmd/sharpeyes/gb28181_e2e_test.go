@@ -74,6 +74,7 @@ func TestE2EGB28181(t *testing.T) {
 
 	checkControl(t, g)
 	checkDownload(t, g)
+	checkMetrics(t, g, "metrics-gb28181.golden", "sharpeyes_gb28181_", "demo-lawn", "demo-road", "demo-yard", "demo-dam")
 }
 
 // checkControl: a control needs a unit, and is in the register before and after.

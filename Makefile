@@ -10,10 +10,10 @@ REVIVE := github.com/mgechev/revive@v1.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help run build check test lint ui ui-check race e2e bench fuzz fmt clean
+.PHONY: help run build check test lint ui ui-check race e2e bench bench-gb28181 fuzz fmt clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: ## install what is missing, build, start the demonstration
 	@deployments/packages.sh run
@@ -67,11 +67,17 @@ bench: build ## the table of the README, with this machine's name
 	@deployments/onnxruntime.sh bin || echo "==> ONNX Runtime is not measured"
 	bin/sharpeyes bench
 
+bench-gb28181: ## GB/T 28181: SIPp's registrations and keepalives, calls, media, demuxer
+	@deployments/packages.sh bench
+	@echo "==> $$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2), $$(nproc) cores; CPU is of the platform's process, kernel included"
+	$(GO) test -run '^$$' -bench SIPp -benchtime 1x -timeout 30m ./gb28181
+	$(GO) test -run '^$$' -bench . -skip SIPp -timeout 30m ./gb28181 ./gb28181/media ./gb28181/ps
+
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "==> $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			echo "==> $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p || exit 1; \
 		done; \
 	done
 

@@ -17,7 +17,7 @@ import (
 const Version = 1
 
 // Envelope is the only thing on the wire between edge and center: who, which
-// number, when, and exactly one of alert, camera or node. It is delivered at
+// number, when, and exactly one of alert, camera, node or operation. It is delivered at
 // least once; the center drops doubles by alert ID and phase.
 type Envelope struct {
 	V      int           `json:"v"`
@@ -27,6 +27,8 @@ type Envelope struct {
 	Alert  *alert.Alert  `json:"alert,omitempty"`
 	Camera *CameraReport `json:"camera,omitempty"`
 	NodeUp *NodeReport   `json:"node_state,omitempty"`
+
+	Operation *Operation `json:"operation,omitempty"`
 }
 
 // CameraReport says which camera it is and how it is.
@@ -41,6 +43,8 @@ type NodeReport struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Cameras int       `json:"cameras"`
+
+	GB28181 *DeviceReport `json:"gb28181,omitempty"` // of a node that is a GB/T 28181 platform
 }
 
 // ErrEnvelope is wrapped by every error of ParseEnvelope: the bytes can never
@@ -55,7 +59,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		return nil, fmt.Errorf("%w: %w", ErrEnvelope, err)
 	}
 	bodies := 0
-	for _, set := range []bool{e.Alert != nil, e.Camera != nil, e.NodeUp != nil} {
+	for _, set := range []bool{e.Alert != nil, e.Camera != nil, e.NodeUp != nil, e.Operation != nil} {
 		if set {
 			bodies++
 		}

@@ -4,7 +4,7 @@ package configs
 type Camera struct {
 	ID           string    `yaml:"id" json:"id" form:"camera_id" jsonschema_description:"1 to 32 letters, digits and hyphens, or the 20-digit GB/T 28181 ID; once in a file."`
 	Name         string    `yaml:"name" json:"name" form:"filled" chars:"128" jsonschema_description:"Name as people know it; the same as on the picture."`
-	URL          string    `yaml:"url" json:"url" form:"filled" chars:"2048" jsonschema_description:"rtsp:// or rtsps:// without user and password, or file:// for a clip; file:./clip.h264 is relative to the configuration file."`
+	URL          string    `yaml:"url" json:"url" form:"filled" chars:"2048" jsonschema_description:"rtsp:// or rtsps:// without user and password, gb28181://DEVICE/CHANNEL[?stream=1], or file:// for a clip; file:./clip.h264 is relative to the configuration file."`
 	SubstreamURL string    `yaml:"substream_url" json:"substream_url,omitempty" chars:"2048" jsonschema_description:"The smaller stream, if the camera has one: it is what is analysed. Default: none."`
 	Username     string    `yaml:"username" json:"username,omitempty" chars:"256" jsonschema_description:"User name at the camera. Default: none."`
 	Password     Secret    `yaml:"password" json:"password,omitempty" jsonschema_description:"Password at the camera, by env or file. Default: none."`

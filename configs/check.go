@@ -74,6 +74,7 @@ func (l *loader) checkRedis(c *Config, needed bool) {
 func (l *loader) checkEdge(e *Edge, p *place) {
 	l.checkDetector(&e.Detector, p.to("detector"))
 	l.checkRates(e.Defaults, Stream{}, p.to("defaults"))
+	l.checkGB28181(e, p)
 	ids := make(map[string]int, len(e.Cameras))
 	for i := range e.Cameras {
 		cam, at := &e.Cameras[i], p.to("cameras").item(i)

@@ -59,6 +59,9 @@ func (l *loader) checkAddress(cam *Camera, p *place) {
 	if strings.HasPrefix(cam.URL, "file:") && (cam.Username != "" || cam.Password.Set()) {
 		l.wrong(p.to("username"), "is of no use: the camera is a file", "remove username and password")
 	}
+	if IsGB28181(cam.URL) && (cam.Username != "" || cam.Password.Set()) {
+		l.wrong(p.to("username"), "is of no use: a GB/T 28181 device logs in to us", "remove username and password; the device's password stands in edge.gb28181.devices")
+	}
 	if (cam.Settings.Stream == StreamSub || cam.Settings.Stream == StreamBoth) && cam.SubstreamURL == "" {
 		l.wrong(p.join("settings.stream"), "asks for the substream, and the camera has none", "add substream_url, or write main")
 	}

@@ -31,6 +31,13 @@ func defaultEdge() Edge {
 	}
 }
 
+func defaultGB28181() GB28181 {
+	return GB28181{
+		Listen: "127.0.0.1:5060", Transport: GB28181TCP, Unknown: GB28181Wait,
+		Media: GB28181Media{Listen: "127.0.0.1", Ports: "30000-30100"},
+	}
+}
+
 // defaultStream leaves Stream.Stream empty: it depends on the camera.
 func defaultStream() Stream {
 	return Stream{
@@ -108,6 +115,9 @@ func (c *Config) applyDefaults(host string) {
 	fill(c, defaultConfigFor(c, host))
 	if c.Edge != nil {
 		fill(c.Edge, defaultEdge())
+		if c.Edge.GB28181 != nil {
+			fill(c.Edge.GB28181, defaultGB28181())
+		}
 		for i := range c.Edge.Cameras {
 			c.Edge.Cameras[i] = c.Edge.Cameras[i].Effective(c.Edge.Defaults)
 		}

@@ -6,6 +6,7 @@ type Edge struct {
 	Outbox   Outbox   `yaml:"outbox" json:"outbox,omitempty"`
 	Detector Detector `yaml:"detector" json:"detector,omitempty"`
 	Budget   Budget   `yaml:"budget" json:"budget,omitempty"`
+	GB28181  *GB28181 `yaml:"gb28181" json:"gb28181,omitempty" jsonschema_description:"Cameras and recorders that register by GB/T 28181. Default: none, nothing listens."`
 	Defaults Stream   `yaml:"defaults" json:"defaults,omitempty" jsonschema_description:"Stream settings that every camera starts from."`
 	Cameras  []Camera `yaml:"cameras" json:"cameras,omitempty" items:"0..10000"`
 }

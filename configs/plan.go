@@ -13,6 +13,7 @@ type Plan struct {
 	Start    []CameraChange // connected from now on
 	Stop     []CameraChange // connected no longer
 	Change   []CameraChange // restarted, or a record that is kept without a connection
+	Devices  []string       // devices of GB/T 28181 that may register, taken at once
 	Settings []string       // keys whose change needs a restart of the program
 }
 
@@ -25,7 +26,7 @@ type CameraChange struct {
 
 // Empty reports whether the plan does nothing.
 func (p Plan) Empty() bool {
-	return len(p.Start)+len(p.Stop)+len(p.Change)+len(p.Settings) == 0
+	return len(p.Start)+len(p.Stop)+len(p.Change)+len(p.Devices)+len(p.Settings) == 0
 }
 
 // String returns the plan for an operator, one line for each camera and key,
@@ -49,6 +50,9 @@ func (p Plan) String() string {
 			}
 			b.WriteByte('\n')
 		}
+	}
+	for _, key := range p.Devices {
+		fmt.Fprintf(&b, "%-8s%s\n", "change", key)
 	}
 	for _, key := range p.Settings {
 		fmt.Fprintf(&b, "%-8s%s\n", "restart", key)
@@ -84,7 +88,13 @@ func Diff(from, to *Config) Plan {
 		}
 	}
 	if from != nil && to != nil {
-		p.Settings = settingsDiff(*from, *to)
+		for _, key := range settingsDiff(*from, *to) {
+			if strings.HasPrefix(key, "edge.gb28181.devices") {
+				p.Devices = append(p.Devices, key)
+			} else {
+				p.Settings = append(p.Settings, key)
+			}
+		}
 	}
 	return p
 }
@@ -185,17 +195,24 @@ func orderedFields(t reflect.Type) []field {
 	return list
 }
 
+// itemID names one item of a list: of Zone, Line and Rule its ID.
+func itemID(v reflect.Value) string {
+	if d, ok := v.Interface().(GB28181Device); ok {
+		return d.key()
+	}
+	return v.FieldByName("ID").String()
+}
+
 // listDifferences compares lists of structs with an ID. Order counts only when
 // nothing else differs.
 func listDifferences(a, b reflect.Value, path string) []string {
-	const idField = "ID" // of Zone, Line and Rule
 	byID := make(map[string]reflect.Value, a.Len())
 	for i := range a.Len() {
-		byID[a.Index(i).FieldByName(idField).String()] = a.Index(i)
+		byID[itemID(a.Index(i))] = a.Index(i)
 	}
 	var keys []string
 	for i := range b.Len() {
-		id := b.Index(i).FieldByName(idField).String()
+		id := itemID(b.Index(i))
 		old, was := byID[id]
 		delete(byID, id)
 		if !was || len(differences(old, b.Index(i), "")) > 0 {

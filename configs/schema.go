@@ -54,6 +54,7 @@ func structs() []reflect.Type {
 		reflect.TypeFor[Edge](), reflect.TypeFor[Outbox](), reflect.TypeFor[Detector](), reflect.TypeFor[Stream](),
 		reflect.TypeFor[Camera](), reflect.TypeFor[CameraTLS](), reflect.TypeFor[Motion](), reflect.TypeFor[Gate](), reflect.TypeFor[Zone](),
 		reflect.TypeFor[Line](), reflect.TypeFor[Rule](), reflect.TypeFor[Center](),
+		reflect.TypeFor[GB28181](), reflect.TypeFor[GB28181Media](), reflect.TypeFor[GB28181Device](),
 	}
 }
 
@@ -83,6 +84,10 @@ func defaultsOf(t reflect.Type) any {
 		return defaultStream().Gate
 	case reflect.TypeFor[Rule]():
 		return Rule{CloseAfter: defaultRule("").CloseAfter, Level: defaultRule("").Level}
+	case reflect.TypeFor[GB28181]():
+		return defaultGB28181()
+	case reflect.TypeFor[GB28181Media]():
+		return defaultGB28181().Media
 	case reflect.TypeFor[Center]():
 		return defaultCenter()
 	}

@@ -16,7 +16,7 @@ const credentialRemedy = "write the address without them, the user in username, 
 // instead, or two empty texts. It never repeats the address: a password may
 // stand in it in ways that no parser sees.
 func checkAddress(address string) (what, remedy string) {
-	const form = `write rtsp://HOST[:PORT]/PATH, rtsps://HOST[:PORT]/PATH or file:./clip.h264`
+	const form = `write rtsp://HOST[:PORT]/PATH, rtsps://HOST[:PORT]/PATH, gb28181://DEVICE/CHANNEL or file:./clip.h264`
 	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' }) {
 		return "has a space in it", form
 	}
@@ -31,6 +31,12 @@ func checkAddress(address string) (what, remedy string) {
 	case "file":
 		if filePath(u) == "" {
 			return "names no file", form
+		}
+		return "", ""
+	case "gb28181":
+		if _, err := ParseGB28181(address); err != nil {
+			what, remedy, _ := strings.Cut(err.Error(), ": ")
+			return what, remedy
 		}
 		return "", ""
 	case "rtsp", "rtsps":

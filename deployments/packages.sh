@@ -2,11 +2,12 @@
 # Installs the Debian packages that are missing, by name, for one purpose:
 #   packages.sh run     what building and running the program needs
 #   packages.sh test    that, and what the tests need
+#   packages.sh bench   that, and what the benchmarks need
 # Quick when nothing is missing: it asks dpkg only. Needs root or sudo to install.
 set -eu
 
 run="gcc g++ pkg-config ca-certificates libopencv-dev libavcodec-dev libavutil-dev libswscale-dev redis-server"
-test="$run ffmpeg opencv-doc chromium fonts-wqy-microhei python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+test="$run ffmpeg opencv-doc chromium fonts-wqy-microhei python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-tools"
 
 # The page's own checks need Node 18 or newer, from wherever it comes.
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"
@@ -14,7 +15,8 @@ command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs np
 case "${1:-}" in
 run) want=$run ;;
 test) want=$test ;;
-*) echo "usage: $0 run|test" >&2; exit 2 ;;
+bench) want="$test sip-tester" ;;
+*) echo "usage: $0 run|test|bench" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || {

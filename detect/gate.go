@@ -122,9 +122,9 @@ type gate struct {
 	learning bool    // the motion finder is about to mask a clock
 	lit      bool    // most of the picture changed since the wake
 	vain     bool    // the last wake by a key unit was not confirmed
-	thin   bool // key units are passed over for want of time
-	window analysisWindow
-	tell   func(ingest.Analysis) // hears how closely the camera is watched; nil: nobody does
+	thin     bool    // key units are passed over for want of time
+	window   analysisWindow
+	tell     func(ingest.Analysis) // hears how closely the camera is watched; nil: nobody does
 }
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.

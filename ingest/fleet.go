@@ -286,10 +286,32 @@ func (f *Fleet) SetAnalysis(id CameraID, a Analysis) {
 	f.mu.Lock()
 	w := f.workers[id]
 	f.mu.Unlock()
-	if w == nil {
-		return
+	if w != nil {
+		w.states.change(func(s *facts, _ time.Time) bool { return s.analysis(a) })
 	}
-	w.states.change(func(s *facts, _ time.Time) bool { return s.analysis(a) })
+}
+
+// SetRegistered takes what the registrar says of the camera's device
+// (GB/T 28181): Yes, No with the reason, or Unknown. It holds until the next one
+// or until the camera is applied anew. Unknown cameras are ignored.
+func (f *Fleet) SetRegistered(id CameraID, v Value, r Reason) {
+	f.fact(id, func(s *State) *Fact { return &s.Registered }, v, r)
+}
+
+// SetRecording takes what the device says of its own recording, as SetRegistered
+// does.
+func (f *Fleet) SetRecording(id CameraID, v Value, r Reason) {
+	f.fact(id, func(s *State) *Fact { return &s.Recording }, v, r)
+}
+
+// fact changes one fact that nobody but a registrar knows.
+func (f *Fleet) fact(id CameraID, which func(*State) *Fact, v Value, r Reason) {
+	f.mu.Lock()
+	w := f.workers[id]
+	f.mu.Unlock()
+	if w != nil {
+		w.states.change(func(s *facts, at time.Time) bool { return set(which(&s.state), v, r, "", at) })
+	}
 }
 
 // Close stops all cameras and waits for them, at most 5 s. The fleet cannot be

@@ -27,11 +27,12 @@ const (
 	ActionShare        Action = "share"
 	ActionExportPublic Action = "export_public"
 	ActionRequestView  Action = "request_view"
+	ActionControl      Action = "control" // of a camera or recorder: PTZ, guard, reboot …
 )
 
 // Actions returns all actions.
 func Actions() []Action {
-	return []Action{ActionLive, ActionPlayback, ActionSnapshot, ActionUnblur, ActionDownload, ActionCascade, ActionAPI, ActionShare, ActionExportPublic, ActionRequestView}
+	return []Action{ActionLive, ActionPlayback, ActionSnapshot, ActionUnblur, ActionDownload, ActionCascade, ActionAPI, ActionShare, ActionExportPublic, ActionRequestView, ActionControl}
 }
 
 // ReasonCode is why somebody looked (事由).

@@ -39,6 +39,20 @@ func New(st *store.Store) *Register { return &Register{st: st} }
 // is on disk; after an error there is no row and nothing may be shown. A look
 // that does not say who, what and why is ErrLook.
 func (r *Register) Register(ctx context.Context, l Look) (int64, error) {
+	return r.write(ctx, "", l)
+}
+
+// Once is Register for what may be told twice: under one key (1 to 128 bytes)
+// there is one row, and the number of that row is returned again.
+func (r *Register) Once(ctx context.Context, key string, l Look) (int64, error) {
+	if key == "" || len(key) > 128 {
+		return 0, fmt.Errorf("%w: no key", ErrLook)
+	}
+	return r.write(ctx, key, l)
+}
+
+// write adds a row; key is "" for a look that is told once.
+func (r *Register) write(ctx context.Context, key string, l Look) (int64, error) {
 	if err := l.check(); err != nil {
 		return 0, err
 	}
@@ -48,6 +62,12 @@ func (r *Register) Register(ctx context.Context, l Look) (int64, error) {
 	}
 	row := Row{Look: l, PrevHash: Genesis}
 	err = r.st.Update(ctx, func(t *store.Tx) error {
+		if key != "" {
+			known := t.QueryRow(ctx, `SELECT seq FROM register_keys WHERE key = $1`, key).Scan(&row.Seq)
+			if !errors.Is(known, sql.ErrNoRows) {
+				return known
+			}
+		}
 		if row.Seq, err = t.Next(ctx, counter); err != nil {
 			return err
 		}
@@ -62,6 +82,9 @@ func (r *Register) Register(ctx context.Context, l Look) (int64, error) {
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 			row.Seq, row.At.UnixMicro(), l.Login, l.Name, l.Unit, l.Post, l.ClientIP, string(l.Action),
 			string(l.Reason), l.ReasonText, l.CaseNo, string(cameras), l.Alert, micro(l.From), micro(l.To), flag(l.Blurred), row.PrevHash, row.Hash)
+		if err == nil && key != "" {
+			_, err = t.Exec(ctx, `INSERT INTO register_keys (key, seq) VALUES ($1, $2)`, key, row.Seq)
+		}
 		return err
 	})
 	if err != nil {

@@ -71,6 +71,7 @@ func (s *Server) routes() []route {
 		{get, prefix + "/coverage", anyUser, s.getCoverage},
 		{get, prefix + "/cameras", anyUser, s.getCameras},
 		{post, prefix + "/cameras/:id/wake", anyUser, s.postWake},
+		{get, prefix + "/nodes", mayJudge, s.getNodes},
 		{get, routeStream, anyUser, s.getStream},
 
 		{get, prefix + "/access-register", adminOnly, s.getRegister},

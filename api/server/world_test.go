@@ -257,6 +257,10 @@ func (w *world) ingest(bodies ...any) {
 			e.Alert = v
 		case *api.CameraReport:
 			e.Camera = v
+		case *api.NodeReport:
+			e.NodeUp = v
+		case *api.Operation:
+			e.Operation = v
 		}
 		batch = append(batch, stream.Message{ID: fmt.Sprintf("%d-0", w.seq), Envelope: e, Deliveries: 1})
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -19,6 +20,8 @@ type NodeRow struct {
 	Started time.Time // zero until the node reported itself
 	Cameras int
 	Seen    time.Time // when it was last heard of
+
+	Devices *api.DeviceReport // nil when it is no GB/T 28181 platform
 }
 
 // trackNode notes that a node lives and which of its numbers came. It answers
@@ -59,8 +62,14 @@ func (t *Tx) trackNode(ctx context.Context, e *api.Envelope) (restarted bool, er
 		if err = t.closeStale(ctx, e.Node, e.NodeUp.Started); err != nil {
 			return false, fmt.Errorf("node %s: %w", e.Node, err)
 		}
-		_, err = t.Exec(ctx, `UPDATE nodes SET version = $2, started_at = $3, cameras = $4 WHERE name = $1`,
-			e.Node, e.NodeUp.Version, micro(e.NodeUp.Started), e.NodeUp.Cameras)
+		var devices []byte
+		if e.NodeUp.GB28181 != nil {
+			if devices, err = json.Marshal(e.NodeUp.GB28181); err != nil {
+				return false, fmt.Errorf("node %s: %w", e.Node, err)
+			}
+		}
+		_, err = t.Exec(ctx, `UPDATE nodes SET version = $2, started_at = $3, cameras = $4, devices = $5 WHERE name = $1`,
+			e.Node, e.NodeUp.Version, micro(e.NodeUp.Started), e.NodeUp.Cameras, string(devices))
 	}
 	if err != nil {
 		return false, fmt.Errorf("node %s: %w", e.Node, err)
@@ -90,14 +99,20 @@ func (t *Tx) fillGap(ctx context.Context, node string, seq int64) (bool, error) 
 func (s *Store) Nodes(ctx context.Context) ([]NodeRow, error) {
 	var out []NodeRow
 	err := s.View(ctx, func(t *Tx) error {
-		const q = `SELECT n.name, n.last_seq, n.version, n.started_at, n.cameras, n.seen_at,
+		const q = `SELECT n.name, n.last_seq, n.version, n.started_at, n.cameras, n.seen_at, n.devices,
 			(SELECT COALESCE(SUM(g.to_seq - g.from_seq + 1), 0) FROM node_gaps g WHERE g.node = n.name)
 			FROM nodes n ORDER BY n.name`
 		return t.each(ctx, q, nil, func(r *sql.Rows) error {
 			var n NodeRow
 			var started, seen int64
-			if err := r.Scan(&n.Name, &n.LastSeq, &n.Version, &started, &n.Cameras, &seen, &n.Missing); err != nil {
+			var devices string
+			if err := r.Scan(&n.Name, &n.LastSeq, &n.Version, &started, &n.Cameras, &seen, &devices, &n.Missing); err != nil {
 				return err
+			}
+			if devices != "" {
+				if err := json.Unmarshal([]byte(devices), &n.Devices); err != nil {
+					return fmt.Errorf("node %s: kept report: %w", n.Name, err)
+				}
 			}
 			n.Started, n.Seen = fromMicro(started), fromMicro(seen)
 			out = append(out, n)

@@ -82,6 +82,8 @@ func body(e *api.Envelope) string {
 		return "alert"
 	case e.Camera != nil:
 		return "camera"
+	case e.Operation != nil:
+		return "operation"
 	}
 	return "node"
 }
@@ -116,7 +118,7 @@ func refusal(e *api.Envelope) string {
 	switch {
 	case e.Node == "" || e.Seq == 0 || e.Seq > math.MaxInt64:
 		return "no node or number"
-	case e.Alert == nil && e.Camera == nil && e.NodeUp == nil:
+	case e.Alert == nil && e.Camera == nil && e.NodeUp == nil && e.Operation == nil:
 		return "no body"
 	case e.Alert != nil && (e.Alert.ID == "" || e.Alert.Camera == ""):
 		return "alert without ID or camera"

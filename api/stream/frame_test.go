@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sharpeyes/sharpeyes/api"
 )
 
 func sampleSegment(t testing.TB, id uint64, n int) []byte {
@@ -141,4 +143,13 @@ func FuzzParseCursor(f *testing.F) {
 			t.Fatal("accepted what it does not write")
 		}
 	})
+}
+
+// What people did is kept as alerts are: it is never a repeat, and never shed.
+func TestOperationsAreKeptAsAlerts(t *testing.T) {
+	k, key := envelopeKind(&api.Envelope{Operation: &api.Operation{ID: "a"}})
+	require.Equal(t, kindAlert, k)
+	require.Nil(t, key)
+	k, _ = envelopeKind(&api.Envelope{Operation: &api.Operation{ID: "a"}, NodeUp: &api.NodeReport{}})
+	require.Zero(t, k, "one body")
 }

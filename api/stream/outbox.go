@@ -153,9 +153,14 @@ func (o *Outbox) enqueue(e api.Envelope, p *put) (*batch, error) {
 	return o.filled, nil
 }
 
-// envelopeKind returns 0 unless e has exactly one body.
+// envelopeKind returns 0 unless e has exactly one body. An operation is kept as
+// an alert is: the register must not miss one.
 func envelopeKind(e *api.Envelope) (kind, []byte) {
 	switch {
+	case e.Operation != nil && e.Alert == nil && e.Camera == nil && e.NodeUp == nil:
+		return kindAlert, nil
+	case e.Operation != nil:
+		return 0, nil
 	case e.Alert != nil && e.Camera == nil && e.NodeUp == nil:
 		return kindAlert, nil
 	case e.Camera != nil && e.Alert == nil && e.NodeUp == nil:

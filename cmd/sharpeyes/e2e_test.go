@@ -87,7 +87,7 @@ func e2e(t *testing.T) {
 	}
 }
 
-func binary(t *testing.T) string {
+func built(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", "bin", "sharpeyes"))
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func startGateway(t *testing.T, config string) *gateway {
 	g.writeConfig(fmt.Sprintf(config, clips))
 	folder, err := filepath.Abs(filepath.Join("..", "..", "configs", "clips"))
 	require.NoError(t, err)
-	cmd := exec.Command(binary(t), "standalone", "--config", g.config, "--clips", folder, "--clips-listen", clips)
+	cmd := exec.Command(built(t), "standalone", "--config", g.config, "--clips", folder, "--clips-listen", clips)
 	cmd.Dir = dir // data_dir is relative to it
 	cmd.Stdout, cmd.Stderr = g.log, g.log
 	require.NoError(t, cmd.Start())
@@ -266,7 +266,10 @@ func demoConfig(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "configs", "demo.yaml"))
 	require.NoError(t, err)
-	return strings.NewReplacer("127.0.0.1:8554", "%[1]s", "127.0.0.1:9600", "127.0.0.1:0").Replace(string(b))
+	_, media, err := net.SplitHostPort(freePort(t))
+	require.NoError(t, err)
+	return strings.NewReplacer("127.0.0.1:8554", "%[1]s", "127.0.0.1:9600", "127.0.0.1:0", "127.0.0.1:5060", "127.0.0.1:0",
+		"30000-30009", `"`+media+`"`, "\nedge:\n", "\nedge:\n  listen: 127.0.0.1:0\n").Replace(string(b))
 }
 
 // TestE2EReload: a bad file changes nothing and raises the metric; a good one

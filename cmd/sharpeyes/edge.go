@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -29,8 +28,6 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
 	"github.com/sharpeyes/sharpeyes/detect/onnx"
 	"github.com/sharpeyes/sharpeyes/ingest"
-	"github.com/sharpeyes/sharpeyes/ingest/replay"
-	"github.com/sharpeyes/sharpeyes/ingest/rtsp"
 )
 
 // reportEvery is how often the edge repeats what it is and how its cameras are,
@@ -56,7 +53,7 @@ func newEdge() *cobra.Command {
 				return err
 			}
 			g, ctx := errgroup.WithContext(cmd.Context())
-			if err := p.startEdge(ctx, g); err != nil {
+			if _, err := p.startEdge(ctx, g); err != nil {
 				return err
 			}
 			if err := p.serveEdge(ctx, g); err != nil {
@@ -87,6 +84,12 @@ func (p *process) serveEdge(ctx context.Context, g *errgroup.Group) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	if p.local != nil {
+		mux.Handle(localPrefix, p.local)
+		if err := p.local.publish(p, l.Addr()); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: stopTime, IdleTimeout: time.Minute}
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -116,7 +119,8 @@ type edge struct {
 	metrics *detect.Metrics
 	alerts  *alert.Metrics
 	fleet   *ingest.Fleet
-	mains   *mains // main streams beside analysed substreams
+	mains   *mains    // main streams beside analysed substreams
+	devices *platform // nil without edge.gb28181
 	started time.Time
 
 	mu    sync.Mutex
@@ -128,6 +132,7 @@ type edge struct {
 // states from its worker, ticks from the edge: the lock puts them in order.
 type post struct {
 	analyser *detect.Analyser
+	wake     func(detect.WakeCause) // the analyser's
 	mu       sync.Mutex
 	engine   *alert.Engine
 }
@@ -138,11 +143,12 @@ func (p *post) do(f func(*alert.Engine) []alert.Alert) []alert.Alert {
 	return f(p.engine)
 }
 
-// startEdge brings up outbox, detector and fleet, and lets g wait for them.
-func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
+// startEdge brings up outbox, detector, devices and fleet, and lets g wait for
+// them. The devices are nil without edge.gb28181.
+func (p *process) startEdge(ctx context.Context, g *errgroup.Group) (*platform, error) {
 	e, err := p.newEdge(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Producer and fleet stop together: what the stopping cameras still say waits
 	// in the outbox and goes out at the next start, before the new life's report.
@@ -154,10 +160,14 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error {
 		return stream.ListenWakes(ctx, p.redis, p.cfg.Redis.Stream, p.log, func(id api.CameraID) { e.wake(id, detect.WakeOperator) })
 	})
+	if e.devices != nil {
+		e.devices.start(ctx, g)
+		p.local = e.newLocal()
+	}
 	p.keepRunning()
 	reload := newReloader(p, e)
 	g.Go(func() error { return reload.run(ctx) })
-	return nil
+	return e.devices, nil
 }
 
 // spareMemory lets the garbage collector come when the heap has grown by half.
@@ -206,24 +216,15 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	p.closers = append(p.closers, e.keys)
 	e.budget = detect.NewBudget(p.cfg.Edge.Budget, runtime.GOMAXPROCS(0), p.registry)
 	e.shared = detect.NewShared(detector, p.cfg.Edge.Detector, p.registry)
+	if e.devices, err = p.newPlatform(e); err != nil {
+		return nil, err
+	}
+	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, p.log) }
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{
-		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, p.log) },
-		Consume: e.analyse, OnState: e.onState, Registerer: p.registry, Log: p.log,
+		Open: open, Consume: e.analyse, OnState: e.onState, Registerer: p.registry, Log: p.log,
 	})
-	e.mains = newMains(e.keys, p.registry, p.log, e.fleet.SetPicture)
+	e.mains = newMains(open, e.keys, p.registry, p.log, e.fleet.SetPicture)
 	return e, nil
-}
-
-// openSource chooses the source by the address's scheme.
-func openSource(c configs.Camera, log *slog.Logger) (ingest.Source, error) {
-	address := c.URL
-	if c.Settings.Stream == configs.StreamSub || c.Settings.Stream == configs.StreamBoth {
-		address = c.SubstreamURL
-	}
-	if strings.HasPrefix(address, "file://") {
-		return replay.Open(ingest.CameraID(c.ID), address)
-	}
-	return rtsp.New(c, log)
 }
 
 // run keeps the fleet on the configured cameras until ctx is done.
@@ -244,6 +245,9 @@ func (e *edge) run(ctx context.Context) error {
 			for _, p := range e.snapshot() {
 				e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.Tick(now) }))
 			}
+			if e.devices != nil {
+				e.send(e.devices.alarms.tick(now))
+			}
 		case <-report.C:
 			e.report()
 		}
@@ -258,7 +262,13 @@ func (e *edge) apply(cfg *configs.Config) {
 		now[ingest.CameraID(c.ID)] = true
 	}
 	e.mains.prepare(cfg.Edge.Cameras)
+	if e.devices != nil {
+		e.devices.know(cfg.Edge.Cameras)
+	}
 	started, stopped, changed := e.fleet.Apply(cfg.Edge.Cameras)
+	if e.devices != nil {
+		e.devices.tell()
+	}
 	e.mains.apply(cfg.Edge.Cameras)
 	e.mu.Lock()
 	gone := e.known
@@ -278,7 +288,11 @@ func (e *edge) apply(cfg *configs.Config) {
 // report says that this edge lives, and repeats the state of each camera.
 func (e *edge) report() {
 	states := e.fleet.States()
-	e.put(api.Envelope{NodeUp: &api.NodeReport{Version: version, Started: e.started, Cameras: len(states)}})
+	up := &api.NodeReport{Version: version, Started: e.started, Cameras: len(states)}
+	if e.devices != nil {
+		up.GB28181 = e.devices.report()
+	}
+	e.put(api.Envelope{NodeUp: up})
 	records := map[ingest.CameraID]ingest.Camera{}
 	for _, c := range e.fleet.Cameras() {
 		records[c.ID] = c
@@ -316,7 +330,7 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 		e.log.Error("analysis", "camera", cam.ID, "err", err)
 		return
 	}
-	p.analyser = a
+	p.analyser, p.wake = a, a.Wake
 	e.mu.Lock()
 	e.posts[id] = p
 	e.mu.Unlock()
@@ -345,7 +359,7 @@ func (e *edge) wake(id ingest.CameraID, cause detect.WakeCause) bool {
 	if p == nil {
 		return false
 	}
-	p.analyser.Wake(cause)
+	p.wake(cause)
 	return true
 }
 

@@ -102,7 +102,7 @@ func TestE2EFootage(t *testing.T) {
 	checkTriage(t, g, all)
 	checkFault(t, g)
 	checkCoverage(t, g)
-	checkMetrics(t, g)
+	checkMetrics(t, g, "metrics.golden", "sharpeyes_", "lawn", "nobody")
 }
 
 func secs(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -35,7 +35,7 @@ type mainStream struct {
 	reason ingest.Reason
 }
 
-func newMains(keys *detect.KeyPool, reg prometheus.Registerer, log *slog.Logger, tell func(ingest.CameraID, ingest.Value, ingest.Reason)) *mains {
+func newMains(open func(configs.Camera) (ingest.Source, error), keys *detect.KeyPool, reg prometheus.Registerer, log *slog.Logger, tell func(ingest.CameraID, ingest.Value, ingest.Reason)) *mains {
 	m := &mains{
 		keys: keys, tell: tell, kept: map[ingest.CameraID]*mainStream{},
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -45,7 +45,7 @@ func newMains(keys *detect.KeyPool, reg prometheus.Registerer, log *slog.Logger,
 	reg.MustRegister(m.up)
 	log = log.With("stream", "main")
 	m.fleet = ingest.NewFleet(ingest.FleetOptions{
-		Open:    func(c configs.Camera) (ingest.Source, error) { return openSource(c, log) },
+		Open:    open,
 		Consume: m.keep, OnState: m.onState, Log: log,
 	})
 	return m

@@ -32,7 +32,7 @@ func TestMainStreamDownIsAReasonAndNoOutage(t *testing.T) {
 
 	var m *mains
 	fleet := ingest.NewFleet(ingest.FleetOptions{
-		Open: func(c configs.Camera) (ingest.Source, error) { return openSource(c, log) },
+		Open: openPlain,
 		Consume: func(ctx context.Context, c configs.Camera, q *ingest.Queue) {
 			require.NotNil(t, m.begin(ingest.CameraID(c.ID)))
 			for said := false; ; said = true {
@@ -46,7 +46,7 @@ func TestMainStreamDownIsAReasonAndNoOutage(t *testing.T) {
 		},
 	})
 	keys := detect.NewKeyPool(1, nil)
-	m = newMains(keys, prometheus.NewRegistry(), log, fleet.SetPicture)
+	m = newMains(openPlain, keys, prometheus.NewRegistry(), log, fleet.SetPicture)
 	defer m.fleet.Close()
 	defer fleet.Close()
 	m.prepare([]configs.Camera{cam})
@@ -94,4 +94,9 @@ func TestWhichCamerasPullTheirMainStreamToo(t *testing.T) {
 	} {
 		require.Equal(t, c.want, wantsMain(cam(c.change)), name)
 	}
+}
+
+// openPlain opens cameras that are no channels of GB/T 28181 devices.
+func openPlain(c configs.Camera) (ingest.Source, error) {
+	return openSource(c, nil, slog.New(slog.DiscardHandler))
 }

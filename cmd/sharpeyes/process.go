@@ -35,6 +35,7 @@ type process struct {
 	redis     redis.UniversalClient
 	out       io.Writer   // what a person at the terminal reads
 	closers   []io.Closer // closed in reverse order
+	local     *local      // for commands of this machine; nil without GB/T 28181
 }
 
 // newProcess loads the configuration and makes the folder for data.

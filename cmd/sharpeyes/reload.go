@@ -84,6 +84,11 @@ func (r *reloader) reload() {
 	}
 	plan := configs.Diff(r.running, next)
 	r.edge.apply(next)
+	if d := r.edge.devices; d != nil && next.Edge.GB28181 != nil {
+		if err := d.SetDevices(next.Edge.GB28181.Devices); err != nil {
+			log.Error("the list of devices stays as it is", "err", err)
+		}
+	}
 	r.running = next
 	r.process.keepRunning()
 	r.good.Set(1)

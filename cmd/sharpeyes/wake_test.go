@@ -32,7 +32,7 @@ func TestEdgeWakesItsCameras(t *testing.T) {
 	defer e.keys.Close() //nolint:errcheck // never fails
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{})
 	defer e.fleet.Close()
-	e.mains = newMains(e.keys, prometheus.NewRegistry(), log, e.fleet.SetPicture)
+	e.mains = newMains(openPlain, e.keys, prometheus.NewRegistry(), log, e.fleet.SetPicture)
 	defer e.mains.fleet.Close()
 	require.False(t, e.wake("gate", detect.WakeOperator), "not yet")
 

@@ -23,6 +23,7 @@ const (
 	Dwell            Kind = "dwell"              // an object stays in a zone for some time
 	MotionInSchedule Kind = "motion_in_schedule" // something moves in a zone in closed hours
 	CameraFault      Kind = "camera_fault"       // the camera does not work
+	DeviceAlarm      Kind = "device_alarm"       // the device says so itself (GB/T 28181); no rule of ours saw it
 )
 
 // Phase is where an alert is in its life.

@@ -82,6 +82,12 @@ try {
   await shot("cameras");
   step("a camera is online");
 
+  await at("devices").waitFor({ timeout: 60_000 }); // the node repeats its report every 30 s, and so does the panel
+  await page.locator('[data-testid="devices"] summary').first().click();
+  assert.ok(await at("channel-change").count() >= 2, "channels of the recorder that are not configured");
+  await shot("devices");
+  step("channels that differ from the configuration are shown above the cameras");
+
   await at("lang").click();
   await page.waitForFunction(() => document.documentElement.lang.startsWith("en"));
   await shot("cameras-en");

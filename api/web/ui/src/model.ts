@@ -219,6 +219,44 @@ export interface CameraRow {
   removed?: boolean;
 }
 
+/** WaitingDevice wants to register and nobody has let it in. */
+export interface WaitingDevice {
+  id: string;
+  address: string;
+  user_agent?: string;
+  version?: string;
+  first_seen: string;
+  last_seen: string;
+  attempts: number;
+}
+
+/** ChannelChange is a difference between a device's catalogue and the cameras. */
+export interface ChannelChange {
+  device: string;
+  channel: string;
+  camera?: string;
+  kind: string;
+  configured?: string;
+  reported?: string;
+}
+
+export interface DeviceReport {
+  registered: number;
+  configured: number;
+  waiting?: WaitingDevice[] | null;
+  waiting_total: number;
+  changes?: ChannelChange[] | null;
+  changes_total: number;
+}
+
+export interface NodeRow {
+  name: string;
+  version?: string;
+  cameras: number;
+  seen_at?: string;
+  gb28181?: DeviceReport | null;
+}
+
 /** AccessRow is one entry of the access register. */
 export interface AccessRow {
   seq: number;

@@ -7,6 +7,7 @@ import { known, lang, t, words, type Key } from "../i18n";
 import { factNames, type CameraRow, type Fact, type FactName, type Page, type Tri } from "../model";
 import { useValue } from "../observable";
 import { useResource } from "../resource";
+import { DevicesPanel } from "./devices";
 import { Age, Notice, SearchBox, Segments } from "../widgets";
 
 /** A burst of changes is one reload, in ms. */
@@ -37,6 +38,7 @@ export function CamerasView() {
           choices={[{ value: "", text: `${t("common.all")} ${all.length}` }, ...(["yes", "no", "unknown"] as const).map((v) => ({ value: v, text: `${t(onlineWord[v])} ${count(v)}` }))]} />
         <SearchBox label={t("cam.search")} value={text} onInput={setText} testid="camera-search" />
       </div>
+      <DevicesPanel />
       {list.error && <Notice error text={t("error.load")} hint={list.error} onRetry={list.reload} />}
       {!list.data && list.loading && <Notice text={t("common.loading")} />}
       {list.data && all.length === 0 && <Notice text={t("cam.empty")} />}

@@ -1,6 +1,6 @@
 // What a card says: words of places and things, never of who (no claim beyond
 // what the rule and the class list can carry).
-import { known, t, type Key } from "../i18n";
+import { known, t, words, type Key } from "../i18n";
 import type { Alert, Row } from "../model";
 
 const groups: Record<string, "person" | "vehicle" | "animal"> = {
@@ -30,6 +30,7 @@ const byCategory = new Set(["0101", "0201", "0301", "0302"]);
 /** whatKey is the sentence for an alert whose rule has no name of its own. */
 export function whatKey(a: Alert): Key {
   if (a.kind === "camera_fault") return "what.camera_fault";
+  if (a.kind === "device_alarm") return "what.device_alarm";
   if (a.category && byCategory.has(a.category)) return `what.${a.category}` as Key;
   switch (a.kind) {
     case "zone_entry": {
@@ -54,8 +55,15 @@ export function what(a: Alert): string {
     const reason = known("why", a.reason);
     return a.rule_name ? (reason ? `${a.rule_name}: ${reason}` : a.rule_name) : t("what.camera_fault", { reason: reason || "–" });
   }
+  if (a.kind === "device_alarm") return t("what.device_alarm", { alarm: alarmName(a) });
   if (a.rule_name) return a.rule_name;
   return t(whatKey(a), { who: t(`group.${subject(a.classes)}` as Key) });
+}
+
+/** alarmName is what a device reported: our word for its kind, else its rule's name. */
+function alarmName(a: Alert): string {
+  const key = `alarm.${a.rule.replace(/^gb28181-/, "")}`;
+  return key in words.zh ? t(key as Key) : (a.rule_name ?? a.rule);
 }
 
 /** where is the place in one line: village, camera, place, zone. */

@@ -137,7 +137,8 @@ func TestSavePictures(t *testing.T) {
 		result  string
 	}{
 		{"good", jpeg("p", noon), "kept"},
-		{"bytes did not travel", change(func(p *api.AlertPicture) { p.JPEG = nil }), "missing"},
+		{"no bytes and a path for a hash", change(func(p *api.AlertPicture) { p.JPEG, p.SHA256 = nil, "../../../etc/passwd" }), "wrong_hash"},
+		{"no bytes and not blurred", change(func(p *api.AlertPicture) { p.JPEG, p.Blurred = nil, false }), "not_blurred"},
 		{"people not blurred", change(func(p *api.AlertPicture) { p.Blurred = false }), "not_blurred"},
 		{"too large", change(func(p *api.AlertPicture) { p.JPEG = append(p.JPEG, make([]byte, 8<<20)...) }), "too_large"},
 		{"not a JPEG", change(func(p *api.AlertPicture) { p.JPEG = []byte("GIF89a") }), "not_jpeg"},

@@ -55,6 +55,8 @@ type Outbox struct {
 	lock *os.File
 	m    *outboxMetrics
 
+	identity string // by which receipts know it
+
 	wake chan struct{} // capacity 1: the committer has something to do
 	quit chan struct{}
 	done chan struct{} // the committer has ended
@@ -153,9 +155,11 @@ func (o *Outbox) enqueue(e api.Envelope, p *put) (*batch, error) {
 	return o.filled, nil
 }
 
-// envelopeKind returns 0 unless e has exactly one body.
+// envelopeKind returns 0 unless e has exactly one body. Pictures are not put:
+// they come with their alert.
 func envelopeKind(e *api.Envelope) (kind, []byte) {
 	switch {
+	case e.Picture != nil:
 	case e.Alert != nil && e.Camera == nil && e.NodeUp == nil:
 		return kindAlert, nil
 	case e.Camera != nil && e.Alert == nil && e.NodeUp == nil:

@@ -42,14 +42,14 @@ var rooms = map[string][]string{
 	"detect/model/modeltest": {},
 	// A private PostgreSQL server for tests.
 	"api/store/pgtest": {},
-	"api":                    {"detect/alert", "ingest"},
-	"api/stream":             {"api"},
-	"api/store":              {"api"},
-	"api/grid":               {"api", "api/store"},
-	"api/coverage":           {"api", "api/store"},
-	"api/audit":              {"api/store"},
-	"api/server":             {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
-	"api/web":                {},
+	"api":              {"detect/alert", "ingest"},
+	"api/stream":       {"api"},
+	"api/store":        {"api"},
+	"api/grid":         {"api", "api/store"},
+	"api/coverage":     {"api", "api/store"},
+	"api/audit":        {"api/store"},
+	"api/server":       {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
+	"api/web":          {},
 }
 
 // foreign says in which rooms a library may be imported. Tests may import them

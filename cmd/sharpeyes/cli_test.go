@@ -178,7 +178,7 @@ func TestMetricShapes(t *testing.T) {
 }
 
 func TestBackupAndRestoreCommands(t *testing.T) {
-	old := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [127.0.0.1:6379]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
+	old := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [\"127.0.0.1:6379\"]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
 	code, _, stderr := cli(t, "user", "add", "li", "-c", old, "--unit", "视频室")
 	require.Equal(t, 0, code, stderr)
 	file := filepath.Join(t.TempDir(), "backup.tar.gz")
@@ -189,7 +189,7 @@ func TestBackupAndRestoreCommands(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
-	fresh := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [127.0.0.1:6379]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
+	fresh := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [\"127.0.0.1:6379\"]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
 	code, stdout, stderr = cli(t, "restore", file, "-c", fresh)
 	require.Equal(t, 0, code, stderr)
 	require.Contains(t, stdout, "登记 register 0 行")

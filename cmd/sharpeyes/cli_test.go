@@ -179,7 +179,7 @@ func TestMetricShapes(t *testing.T) {
 
 func TestBackupAndRestoreCommands(t *testing.T) {
 	old := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [\"127.0.0.1:6379\"]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
-	code, _, stderr := cli(t, "user", "add", "li", "-c", old, "--unit", "视频室")
+	code, _, stderr := cli(t, "user", "add", "li", "-c", old, "--unit", "视频室", "--display", "李")
 	require.Equal(t, 0, code, stderr)
 	file := filepath.Join(t.TempDir(), "backup.tar.gz")
 	code, stdout, stderr := cli(t, "backup", file, "-c", old)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,11 +34,48 @@ type proc struct {
 }
 
 func startProc(log string, env []string, name string, args ...string) (*proc, error) {
-	p, stdin, _, err := startPiped(log, env, name, args...)
-	if err == nil {
-		err = stdin.Close()
+	f, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	defer f.Close()
+	p := newProc(f, env, name, args)
+	p.cmd.Stdout = f
+	return p, p.start()
+}
+
+func newProc(log *os.File, env []string, name string, args []string) *proc {
+	p := &proc{cmd: exec.Command(name, args...), ended: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stderr = append(os.Environ(), env...), log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return p
+}
+
+func (p *proc) start() error {
+	if err := onStarter(p.cmd.Start); err != nil {
+		return err
+	}
+	go func() { p.err = p.cmd.Wait(); close(p.ended) }()
+	return nil
+}
+
+// starter is a thread that lives as long as the test: the kernel sends a child
+// its death signal when the thread that started it ends, not the process.
+var starter = sync.OnceValue(func() chan func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+func onStarter(start func() error) error {
+	done := make(chan error)
+	starter() <- func() { done <- start() }
+	return <-done
 }
 
 func startPiped(log string, env []string, name string, args ...string) (*proc, io.WriteCloser, io.Reader, error) {
@@ -46,9 +84,7 @@ func startPiped(log string, env []string, name string, args ...string) (*proc, i
 		return nil, nil, nil, err
 	}
 	defer f.Close()
-	p := &proc{cmd: exec.Command(name, args...), ended: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stderr = append(os.Environ(), env...), f
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p := newProc(f, env, name, args)
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		return nil, nil, nil, err
@@ -58,11 +94,9 @@ func startPiped(log string, env []string, name string, args ...string) (*proc, i
 		return nil, nil, nil, err
 	}
 	p.cmd.Stdout = write
-	err = p.cmd.Start()
-	if err = errors.Join(err, write.Close()); err != nil {
+	if err = errors.Join(p.start(), write.Close()); err != nil {
 		return nil, nil, nil, err
 	}
-	go func() { p.err = p.cmd.Wait(); close(p.ended) }()
 	return p, stdin, read, nil
 }
 
@@ -289,21 +323,32 @@ func (w *world) startCenter(node string) {
 	config := w.path(node + ".yaml")
 	w.must(os.WriteFile(config, fmt.Appendf(nil, "node: %s\ndata_dir: %s\nredis: { addresses: [\"%s\"] }\ncenter:\n  listen: %s\n%s",
 		node, w.centerDir(), w.redisAddr, listen, db), 0o600))
-	p, err := startProc(w.path(node+".log"), env, binary(w.t), "center", "-c", config)
+	log := w.path(node + ".log")
+	p, err := startProc(log, env, binary(w.t), "center", "-c", config)
 	w.must(err)
 	w.centers[node] = p
-	w.awaitReady(listen)
-}
-
-func (w *world) awaitReady(listen string) {
-	require.Eventually(w.t, func() bool {
+	answers := func() bool {
 		resp, err := http.Get("http://" + listen + "/healthz")
 		if err != nil {
 			return false
 		}
 		_ = resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
-	}, 60*time.Second, 20*time.Millisecond, "%s does not answer", listen)
+	}
+	if !waitUntil(30*time.Second, answers) {
+		_ = p.end(syscall.SIGQUIT)  // its goroutines, into the log
+		text, _ := os.ReadFile(log) // the failure below matters more
+		w.t.Fatalf("%s does not answer (%v):\n%s", node, p.err, text[max(0, len(text)-20_000):])
+	}
+}
+
+func waitUntil(limit time.Duration, done func() bool) bool {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if done() {
+			return true
+		}
+	}
+	return false
 }
 
 // openStore looks into the database beside the centers.

@@ -168,6 +168,14 @@ func (l *load) picture(id string, at time.Time) *alert.Picture {
 	return &alert.Picture{SHA256: hex.EncodeToString(sum[:]), At: at, Width: 640, Height: 360, Bytes: len(b), Blurred: true, JPEG: b}
 }
 
+// pictureOwner returns the alert of which a picture is, if a load made it.
+func pictureOwner(b []byte) string {
+	if len(b) < 3+32 {
+		return ""
+	}
+	return string(b[3 : 3+32])
+}
+
 // readJournal returns what was begun and what was promised, over all lives.
 func readJournal(path string) (begun, promised map[string]bool, err error) {
 	b, err := os.ReadFile(path)

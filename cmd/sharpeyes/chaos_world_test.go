@@ -452,15 +452,11 @@ func (w *world) look() count {
 		}
 	}
 	got.promised = len(promised)
-	hashes := map[string]bool{}
 	seen := map[string]bool{}
 	for before := ""; ; {
 		rows, next, err := w.store.Alerts(ctx, store.AlertFilter{}, before, 500)
 		w.must(err)
 		for _, r := range rows {
-			if r.Alert.Picture != nil {
-				hashes[r.Alert.Picture.SHA256] = true
-			}
 			if !strings.HasPrefix(r.Node, "load-") {
 				continue
 			}
@@ -494,8 +490,12 @@ func (w *world) look() count {
 			got.gaps += int(n.Missing)
 		}
 	}
-	w.must(filepath.WalkDir(filepath.Join(w.centerDir(), "pictures"), func(_ string, d fs.DirEntry, err error) error {
-		if name, ok := strings.CutSuffix(d.Name(), ".jpg"); ok && err == nil && !hashes[name] {
+	w.must(filepath.WalkDir(filepath.Join(w.centerDir(), "pictures"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".jpg" {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if id := pictureOwner(b); err == nil && begun[id] && !seen[id] {
 			got.orphans++
 		}
 		return err

@@ -10,7 +10,7 @@ REVIVE := github.com/mgechev/revive@v1.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help run build check test lint ui ui-check race e2e bench bench-gb28181 fuzz fmt clean
+.PHONY: help run build check test lint ui ui-check race e2e chaos bench bench-gb28181 fuzz fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -41,6 +41,7 @@ test: ## everything that CI runs; installs what is missing
 	@$(MAKE) --no-print-directory ui-check
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory e2e
+	SHARPEYES_CHAOS=short $(GO) test -count=1 -timeout 5m -run TestChaos -v ./cmd/sharpeyes
 
 race:
 	$(GO) vet ./...
@@ -49,6 +50,10 @@ race:
 
 e2e: build ## the built binary, real Redis, real clips, a real browser
 	SHARPEYES_E2E=1 $(GO) test -count=1 -timeout 12m -run 'TestE2E' -v ./cmd/sharpeyes
+
+chaos: build ## ten minutes of blows against real processes; prints what was lost: nothing
+	@deployments/packages.sh test
+	SHARPEYES_CHAOS=full $(GO) test -count=1 -timeout 20m -run TestChaos -v ./cmd/sharpeyes
 
 $(UI)/node_modules: $(UI)/package-lock.json
 	cd $(UI) && npm ci --no-audit --no-fund

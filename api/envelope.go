@@ -17,18 +17,29 @@ import (
 const Version = 1
 
 // Envelope is the only thing on the wire between edge and center: who, which
-// number, when, and exactly one of alert, camera, node or operation. It is delivered at
-// least once; the center drops doubles by alert ID and phase.
+// number, when, and exactly one of alert, picture, camera, node or operation. It is
+// delivered at least once; the center drops doubles by alert ID and phase. A
+// picture follows its alert under the same number.
 type Envelope struct {
-	V      int           `json:"v"`
-	Node   string        `json:"node"` // the edge's name
-	Seq    uint64        `json:"seq"`  // grows by one per node, from 1
-	Time   time.Time     `json:"time"` // when it was written to the outbox
-	Alert  *alert.Alert  `json:"alert,omitempty"`
-	Camera *CameraReport `json:"camera,omitempty"`
-	NodeUp *NodeReport   `json:"node_state,omitempty"`
+	V       int            `json:"v"`
+	Node    string         `json:"node"` // the edge's name
+	Seq     uint64         `json:"seq"`  // grows by one per node, from 1
+	Time    time.Time      `json:"time"` // when it was written to the outbox
+	Alert   *alert.Alert   `json:"alert,omitempty"`
+	Picture *PictureReport `json:"picture,omitempty"`
+	Camera  *CameraReport  `json:"camera,omitempty"`
+	NodeUp  *NodeReport    `json:"node_state,omitempty"`
 
 	Operation *Operation `json:"operation,omitempty"`
+}
+
+// PictureReport brings the picture that an alert named, or says that it will not
+// come. The JPEG travels beside it.
+type PictureReport struct {
+	Alert   string          `json:"alert"` // ID
+	Camera  ingest.CameraID `json:"camera"`
+	Picture alert.Picture   `json:"picture"`        // what the alert says of it
+	Lost    bool            `json:"lost,omitempty"` // the edge had to give it up
 }
 
 // CameraReport says which camera it is and how it is.
@@ -59,7 +70,7 @@ func ParseEnvelope(b []byte) (*Envelope, error) {
 		return nil, fmt.Errorf("%w: %w", ErrEnvelope, err)
 	}
 	bodies := 0
-	for _, set := range []bool{e.Alert != nil, e.Camera != nil, e.NodeUp != nil, e.Operation != nil} {
+	for _, set := range []bool{e.Alert != nil, e.Picture != nil, e.Camera != nil, e.NodeUp != nil, e.Operation != nil} {
 		if set {
 			bodies++
 		}

@@ -5,7 +5,8 @@ type Center struct {
 	Listen        string   `yaml:"listen" json:"listen,omitempty" form:"listen" jsonschema_description:"host:port of the API and the page."`
 	TLSCert       string   `yaml:"tls_cert" json:"tls_cert,omitempty" jsonschema_description:"PEM file with the certificate, relative to the configuration file; with tls_key or not at all. Default: none, plain HTTP."`
 	TLSKey        string   `yaml:"tls_key" json:"tls_key,omitempty" jsonschema_description:"PEM file with the key, relative to the configuration file. Default: none."`
-	Database      string   `yaml:"database" json:"database,omitempty" form:"filled" jsonschema_description:"SQLite file, relative to data_dir."`
+	Database      string   `yaml:"database" json:"database,omitempty" form:"filled" jsonschema_description:"SQLite file, relative to data_dir; not used with postgres."`
+	Postgres      Secret   `yaml:"postgres" json:"postgres,omitempty" jsonschema_description:"Address of a PostgreSQL database, postgres://user:password@host/database, by env or file: for several centers that share one. Default: none, SQLite."`
 	DivisionsFile string   `yaml:"divisions_file" json:"divisions_file,omitempty" jsonschema_description:"CSV with code,name,kind, relative to the configuration file. Default: the built-in extract of Jiangxi."`
 	MinPoints     int      `yaml:"min_points" json:"min_points,omitempty" limit:"1..1000" jsonschema_description:"Points that an administrative village must have (COV-1)."`
 	SessionFor    Duration `yaml:"session_for" json:"session_for,omitempty" limit:"1m..30d" jsonschema_description:"A login lasts at most this long."`

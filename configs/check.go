@@ -179,8 +179,9 @@ func (l *loader) checkReadable(path string, p *place) []byte {
 
 func (l *loader) checkCenter(c *Center, p *place) {
 	l.checkReadable(c.DivisionsFile, p.to("divisions_file"))
+	l.resolve(&c.Postgres, p.to("postgres"))
 	if strings.Contains(c.Database, "://") {
-		l.wrong(p.to("database"), "is an address", "write the path of an SQLite file, relative to data_dir")
+		l.wrong(p.to("database"), "is an address", "write the path of an SQLite file, relative to data_dir; an address of PostgreSQL, which holds a password, comes by postgres: {env: NAME}")
 	}
 	switch {
 	case c.TLSCert != "" && c.TLSKey == "":

@@ -13,8 +13,10 @@ type Edge struct {
 
 // Outbox bounds what the edge keeps while the center is out of reach.
 type Outbox struct {
-	MaxBytes Bytes    `yaml:"max_bytes" json:"max_bytes,omitempty" limit:"1MiB..16TiB" jsonschema_description:"Most disk the outbox takes."`
-	MaxAge   Duration `yaml:"max_age" json:"max_age,omitempty" limit:"1m..365d" jsonschema_description:"What is older than this is dropped and counted."`
+	MaxBytes   Bytes    `yaml:"max_bytes" json:"max_bytes,omitempty" limit:"1MiB..16TiB" jsonschema_description:"Most disk the outbox takes."`
+	MaxAge     Duration `yaml:"max_age" json:"max_age,omitempty" limit:"1m..365d" jsonschema_description:"What is older than this is dropped and counted."`
+	DailyBytes Bytes    `yaml:"daily_bytes" json:"daily_bytes,omitempty" limit:"0B..1TiB" jsonschema_description:"Bytes sent on one day after which pictures and states wait for the next; alerts go on. Default: no limit."`
+	Compress   bool     `yaml:"compress" json:"compress,omitempty" jsonschema_description:"Deflate what is sent, for links that are slow or paid by the byte; pictures are not. Default: false."`
 }
 
 // Budget bounds what a node spends on decoding every picture of cameras in which

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,7 @@ type alertJSON struct {
 	Triage     *store.Triage `json:"triage"`
 	EventNo    string        `json:"event_no"`
 	PictureURL string        `json:"picture_url"`
+	Picture    string        `json:"picture"`
 }
 
 // placedCamera is a camera's record with the name of its division.
@@ -72,6 +74,7 @@ func (s *Server) alertRow(r store.AlertRow) alertJSON {
 	} else { // its record comes by another message; the alert is shown meanwhile
 		j.Camera = placedCamera{Camera: api.Camera{ID: r.Alert.Camera, LegalBasis: "unknown"}}
 	}
+	j.Picture = string(cmp.Or(r.Picture, "none"))
 	if r.Picture == store.PictureKept {
 		j.PictureURL = prefix + "/alerts/" + url.PathEscape(r.Alert.ID) + "/picture"
 	}

@@ -40,6 +40,8 @@ const (
 	PictureNone    PictureState = ""
 	PictureKept    PictureState = "kept"
 	PictureExpired PictureState = "expired" // there was one; its time is over
+	PictureComing  PictureState = "coming"  // the edge sends it after the text
+	PictureLost    PictureState = "lost"    // the edge had to give it up, or it was refused
 )
 
 // AlertRow is one incident as the center keeps it: the merged phases, when the
@@ -63,7 +65,7 @@ type AlertFilter struct {
 	Division string // prefix of the camera's division code
 }
 
-const alertQuery = `SELECT a.body, a.node, a.status, a.received_at, a.late_by, a.picture IS NOT NULL, a.picture_expired,
+const alertQuery = `SELECT a.body, a.node, a.status, a.received_at, a.late_by, a.picture, a.picture_lost, a.picture_expired,
 	a.triage_login, a.triage_name, a.triage_unit, a.triage_at, a.triage_reason, a.triage_note, a.event_no, c.record
 	FROM alerts a LEFT JOIN cameras c ON c.id = a.camera AND c.latest = 1`
 
@@ -178,26 +180,32 @@ func scanAlert(r scanner) (AlertRow, error) {
 		row                                            AlertRow
 		body                                           string
 		received, late                                 int64
-		kept, expired                                  bool
+		expired                                        bool
+		kept, lost                                     sql.NullString
 		login, name, unit, reason, note, event, camera sql.NullString
 		at                                             sql.NullInt64
 	)
-	err := r.Scan(&body, &row.Node, &row.Status, &received, &late, &kept, &expired,
+	err := r.Scan(&body, &row.Node, &row.Status, &received, &late, &kept, &lost, &expired,
 		&login, &name, &unit, &at, &reason, &note, &event, &camera)
 	if err != nil {
 		return row, err
 	}
 	row.ReceivedAt, row.LateBy, row.EventNo = fromMicro(received), time.Duration(late)*time.Microsecond, event.String
-	switch {
-	case expired:
-		row.Picture = PictureExpired
-	case kept:
-		row.Picture = PictureKept
-	}
 	if at.Valid {
 		row.Triage = &Triage{By: login.String, Name: name.String, Unit: unit.String, At: fromMicro(at.Int64), Reason: reason.String, Note: note.String}
 	}
 	err = json.Unmarshal([]byte(body), &row.Alert)
+	switch p := row.Alert.Picture; {
+	case expired:
+		row.Picture = PictureExpired
+	case p == nil:
+	case kept.String == p.SHA256:
+		row.Picture = PictureKept
+	case lost.String == p.SHA256:
+		row.Picture = PictureLost
+	default:
+		row.Picture = PictureComing
+	}
 	if camera.Valid {
 		row.Camera = &api.Camera{}
 		err = errors.Join(err, json.Unmarshal([]byte(camera.String), row.Camera))

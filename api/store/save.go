@@ -32,7 +32,7 @@ func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, erro
 	s.pictures.Lock()
 	defer s.pictures.Unlock()
 	files := pictureFiles{dir: s.opt.PictureDir}
-	pictures := make([]*api.AlertPicture, len(batch))
+	pictures := make([]*incoming, len(batch))
 	for i, e := range batch {
 		p, err := s.writePicture(&files, e)
 		if err != nil {
@@ -80,6 +80,8 @@ func body(e *api.Envelope) string {
 	switch {
 	case e.Alert != nil:
 		return "alert"
+	case e.Picture != nil:
+		return "picture"
 	case e.Camera != nil:
 		return "camera"
 	case e.Operation != nil:
@@ -88,7 +90,7 @@ func body(e *api.Envelope) string {
 	return "node"
 }
 
-func (s *Store) saveOne(ctx context.Context, t *Tx, e *api.Envelope, p *api.AlertPicture, files *pictureFiles) (saved, error) {
+func (s *Store) saveOne(ctx context.Context, t *Tx, e *api.Envelope, p *incoming, files *pictureFiles) (saved, error) {
 	if why := refusal(e); why != "" {
 		s.log.Error("envelope refused", "node", e.Node, "seq", e.Seq, "why", why)
 		return savedRefused, nil
@@ -104,6 +106,8 @@ func (s *Store) saveOne(ctx context.Context, t *Tx, e *api.Envelope, p *api.Aler
 	switch {
 	case e.Alert != nil:
 		changed, err = t.saveAlert(ctx, e, p, files)
+	case e.Picture != nil:
+		changed, err = t.savePicture(ctx, e.Picture, p, files)
 	case e.Camera != nil:
 		changed, err = t.saveCamera(ctx, e)
 	}
@@ -118,19 +122,24 @@ func refusal(e *api.Envelope) string {
 	switch {
 	case e.Node == "" || e.Seq == 0 || e.Seq > math.MaxInt64:
 		return "no node or number"
-	case e.Alert == nil && e.Camera == nil && e.NodeUp == nil && e.Operation == nil:
+	case e.Alert == nil && e.Picture == nil && e.Camera == nil && e.NodeUp == nil && e.Operation == nil:
 		return "no body"
 	case e.Alert != nil && (e.Alert.ID == "" || e.Alert.Camera == ""):
 		return "alert without ID or camera"
+	case e.Picture != nil && (e.Picture.Alert == "" || e.Picture.Camera == ""):
+		return "picture without alert or camera"
 	case e.Camera != nil && e.Camera.Camera.ID == "":
 		return "camera report without ID"
 	}
 	return ""
 }
 
-func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *api.AlertPicture, files *pictureFiles) (bool, error) {
+func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming, files *pictureFiles) (bool, error) {
 	a := *e.Alert
-	a.Picture = p
+	a.Picture = nil
+	if p != nil {
+		a.Picture = &p.AlertPicture
+	}
 	var before string
 	var expired bool
 	var shown sql.NullString
@@ -154,10 +163,11 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *api.AlertPicture
 	if err != nil {
 		return false, fmt.Errorf("alert %s: %w", a.ID, err)
 	}
-	if string(after) == before {
+	late := p != nil && p.here && !expired && a.Picture != nil && shown.String != a.Picture.SHA256
+	if string(after) == before && !late {
 		return false, nil
 	}
-	if a.Picture != nil && !expired {
+	if p != nil && p.here && !expired && a.Picture != nil && a.Picture.SHA256 == p.SHA256 {
 		shown = sql.NullString{String: a.Picture.SHA256, Valid: true}
 		if err := t.keepPicture(ctx, a.Picture); err != nil {
 			return false, err

@@ -137,7 +137,8 @@ func TestSavePictures(t *testing.T) {
 		result  string
 	}{
 		{"good", jpeg("p", noon), "kept"},
-		{"bytes did not travel", change(func(p *api.AlertPicture) { p.JPEG = nil }), "missing"},
+		{"no bytes and a path for a hash", change(func(p *api.AlertPicture) { p.JPEG, p.SHA256 = nil, "../../../etc/passwd" }), "wrong_hash"},
+		{"no bytes and not blurred", change(func(p *api.AlertPicture) { p.JPEG, p.Blurred = nil, false }), "not_blurred"},
 		{"people not blurred", change(func(p *api.AlertPicture) { p.Blurred = false }), "not_blurred"},
 		{"too large", change(func(p *api.AlertPicture) { p.JPEG = append(p.JPEG, make([]byte, 8<<20)...) }), "too_large"},
 		{"not a JPEG", change(func(p *api.AlertPicture) { p.JPEG = []byte("GIF89a") }), "not_jpeg"},
@@ -187,17 +188,18 @@ func TestSaveLeavesNothingHalfWritten(t *testing.T) {
 		require.Zero(t, n)
 	}
 	t.Run("database full", func(t *testing.T) {
+		onlySQLite(t) // has a limit of its own to set
 		s, _ := newStore(t)
 		var pages int
-		require.NoError(t, s.writer.QueryRow(`PRAGMA page_count`).Scan(&pages))
-		_, err := s.writer.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+10))
+		require.NoError(t, s.engine.writer.QueryRow(`PRAGMA page_count`).Scan(&pages))
+		_, err := s.engine.writer.Exec(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+10))
 		require.NoError(t, err)
 		_, err = s.Save(t.Context(), batch())
 		require.ErrorContains(t, err, "full")
 		requireNothing(t, s)
 		require.Empty(t, filesBelow(t, s.opt.PictureDir))
 
-		_, err = s.writer.Exec(`PRAGMA max_page_count = 1000000`)
+		_, err = s.engine.writer.Exec(`PRAGMA max_page_count = 1000000`)
 		require.NoError(t, err)
 		require.Len(t, save(t, s, batch()...), 2, "there is room again: the same batch goes in")
 	})
@@ -231,7 +233,7 @@ func TestSaveLeavesNothingHalfWritten(t *testing.T) {
 	t.Run("kept body damaged", func(t *testing.T) {
 		s, _ := newStore(t)
 		save(t, s, alertEnvelope(1, "a", api.Opened, 0))
-		_, err := s.writer.Exec(`UPDATE alerts SET body = 'x'`)
+		_, err := s.engine.writer.Exec(`UPDATE alerts SET body = 'x'`)
 		require.NoError(t, err)
 		_, err = s.Save(t.Context(), []*api.Envelope{alertEnvelope(2, "a", api.Closed, 0)})
 		require.ErrorContains(t, err, "envelope edge-1/2")

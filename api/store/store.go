@@ -1,24 +1,20 @@
 // Package store keeps what the center knows: nodes, cameras, alerts with their
 // pictures, people and sessions, and the change numbers by which browsers
-// follow. It speaks SQL to SQLite in portable text, so that PostgreSQL can
-// follow with the same statements. Events, the access register and figures are
-// the business of the rooms above; they use Update and View.
+// follow. It speaks the same portable SQL to SQLite and to PostgreSQL. Events,
+// the access register and figures are the business of the rooms above; they use
+// Update and View.
 package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
 )
 
 // The errors a caller decides by.
@@ -35,7 +31,8 @@ var (
 
 // Options says where the store keeps its data. Zero values mean the default.
 type Options struct {
-	Path          string                // SQLite file; required
+	Path          string                // SQLite file; required unless DSN is given
+	DSN           string                // PostgreSQL 13 or newer: a URL or key=value text as libpq reads it; it holds a password and is never logged
 	PictureDir    string                // folder of the pictures; required
 	KeepDismissed time.Duration         // pictures of dismissed alerts live this long after the decision; default 168h
 	KeepConfirmed time.Duration         // pictures of confirmed alerts live this long after the decision; default 720h
@@ -46,14 +43,11 @@ type Options struct {
 	Registerer    prometheus.Registerer // default none
 }
 
-const (
-	day       = 24 * time.Hour
-	readConns = 4
-)
+const day = 24 * time.Hour
 
 func (o *Options) fill() error {
-	if o.Path == "" || o.PictureDir == "" {
-		return errors.New("store: Path and PictureDir are required")
+	if o.Path == "" && o.DSN == "" || o.PictureDir == "" {
+		return errors.New("store: Path or DSN, and PictureDir are required")
 	}
 	for _, d := range []struct {
 		at  *time.Duration
@@ -79,18 +73,21 @@ func (o *Options) fill() error {
 // concurrent use; writes wait for each other.
 type Store struct {
 	opt     Options
-	writer  *sql.DB // one connection
-	reader  *sql.DB // several, query only
+	engine  *engine
 	log     *slog.Logger
 	metrics *metrics
 
 	pictures sync.Mutex // held while picture files and their rows change together
 
+	unfollow  context.CancelFunc // ends the goroutine that hears of other replicas; nil without one
+	following chan struct{}      // closed when it has ended
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced by every commit that changed something
 }
 
-// Open opens or creates the database and the picture folder (both readable by
+// Open opens or creates the SQLite file, or connects to PostgreSQL (whose
+// database must exist), makes the picture folder (file and folder are readable by
 // this user only) and brings the schema up to date. A database from a newer
 // program is refused with ErrNewer and left as it is. The caller closes the
 // store.
@@ -98,7 +95,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
 	}
-	if err := prepareFiles(opt); err != nil {
+	if err := makeFolder(opt.PictureDir); err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(opt.Registerer)
@@ -106,56 +103,39 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("store: metrics: %w", err)
 	}
 	s := &Store{opt: opt, log: opt.Log, metrics: m, changed: make(chan struct{})}
-	// Immediate transactions: a deferred one that reads first and writes later
-	// fails with SQLITE_BUSY at once, whatever the timeout. FULL: the consumer
-	// acknowledges after Save, so a committed row must survive a power cut.
-	if s.writer, err = openSQLite(opt.Path, "immediate", "journal_mode(WAL)", "synchronous(FULL)"); err != nil {
+	if opt.DSN != "" {
+		s.engine, err = openPostgres(ctx, opt)
+	} else {
+		s.engine, err = openSQLite(ctx, opt)
+	}
+	if err != nil {
 		return nil, err
 	}
-	s.writer.SetMaxOpenConns(1)
-	if err := migrate(ctx, s.writer, opt.Log); err != nil {
-		return nil, errors.Join(fmt.Errorf("store: %s: %w", opt.Path, err), s.writer.Close())
+	if s.engine.follow != nil {
+		follow, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		s.unfollow, s.following = cancel, make(chan struct{})
+		go func() {
+			defer close(s.following)
+			s.engine.follow(follow, s.announce)
+		}()
 	}
-	if s.reader, err = openSQLite(opt.Path, "deferred", "query_only(1)"); err != nil {
-		return nil, errors.Join(err, s.writer.Close())
-	}
-	s.reader.SetMaxOpenConns(readConns)
-	s.reader.SetMaxIdleConns(readConns)
 	return s, nil
 }
 
-// prepareFiles makes the folders and the file before SQLite does, which would
-// make them readable by everybody; the journals take the file's mode.
-func prepareFiles(opt Options) error {
-	for _, dir := range []string{filepath.Dir(opt.Path), opt.PictureDir} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("store: make folder: %w (check data_dir and its owner)", err)
-		}
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("store: make folder: %w (check data_dir and its owner)", err)
 	}
-	f, err := os.OpenFile(opt.Path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("store: open database: %w (check center.database and its owner)", err)
-	}
-	return f.Close()
-}
-
-func openSQLite(path, lock string, pragmas ...string) (*sql.DB, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", path, err)
-	}
-	q := url.Values{"_txlock": {lock}, "_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)"}, pragmas...)}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}
-	db, err := sql.Open("sqlite", u.String())
-	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", path, err)
-	}
-	return db, nil
+	return nil
 }
 
 // Close closes the database. It waits for running transactions.
 func (s *Store) Close() error {
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	if s.unfollow != nil {
+		s.unfollow()
+		<-s.following
+	}
+	return s.engine.close()
 }
 
 // Ping says whether the database answers, reading and writing.

@@ -17,21 +17,29 @@ type Tx struct {
 }
 
 // Update runs fn in one writing transaction and commits when it returns nil;
-// otherwise nothing of it remains. Writers wait for each other, in-process by
-// one connection. When it returns nil the data is on disk.
+// otherwise nothing of it remains. Writers wait for each other, those of other
+// replicas included. When it returns nil the data is on disk.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	_, err := s.update(ctx, fn)
 	return err
 }
 
 func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error) {
-	t, err := s.begin(ctx, s.writer)
+	t, err := s.begin(ctx, s.engine.writer, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer t.tx.Rollback() //nolint:errcheck // after Commit it says ErrTxDone, before it nothing else can be done
+	if err := t.run(ctx, s.engine.lock); err != nil {
+		return nil, fmt.Errorf("store: wait for other writers: %w", err)
+	}
 	if err := fn(t); err != nil {
 		return nil, err
+	}
+	if len(t.changes) > 0 {
+		if err := t.run(ctx, s.engine.notify); err != nil {
+			return nil, fmt.Errorf("store: tell other replicas: %w", err)
+		}
 	}
 	if err := t.tx.Commit(); err != nil {
 		return nil, fmt.Errorf("store: commit: %w", err)
@@ -45,7 +53,7 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error
 // View runs fn in one reading transaction: all its queries see the same moment.
 // It waits for no writer.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	t, err := s.begin(ctx, s.reader)
+	t, err := s.begin(ctx, s.engine.reader, s.engine.reading)
 	if err != nil {
 		return err
 	}
@@ -53,12 +61,21 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	return fn(t)
 }
 
-func (s *Store) begin(ctx context.Context, db *sql.DB) (*Tx, error) {
-	tx, err := db.BeginTx(ctx, nil)
+func (s *Store) begin(ctx context.Context, db *sql.DB, opt *sql.TxOptions) (*Tx, error) {
+	tx, err := db.BeginTx(ctx, opt)
 	if err != nil {
 		return nil, fmt.Errorf("store: begin: %w", err)
 	}
 	return &Tx{tx: tx, now: fromMicro(micro(s.opt.Now()))}, nil
+}
+
+// run executes a statement of the engine, if it has one.
+func (t *Tx) run(ctx context.Context, statement string) error {
+	if statement == "" {
+		return nil
+	}
+	_, err := t.tx.ExecContext(ctx, statement)
+	return err
 }
 
 // Exec runs one statement and returns how many rows it touched.

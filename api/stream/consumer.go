@@ -17,12 +17,14 @@ import (
 )
 
 // Message is one envelope from the stream. When the entry brought a JPEG whose
-// SHA-256 is that of the alert's picture, Alert.Picture.JPEG holds it; when the
-// hash is another one, Alert.Picture is nil.
+// SHA-256 is that of the named picture, that picture's JPEG holds it; when the
+// hash is another one, Alert.Picture is nil or Picture.Lost set.
 type Message struct {
 	ID         string // of the entry in the stream
 	Envelope   *api.Envelope
 	Deliveries int64 // how often it was given to a handler that did not come back, this time included; 1 is normal
+
+	receipt string // what its edge is told once it is committed
 }
 
 // RejectError is returned (or wrapped) by a handler to say that one message can
@@ -71,7 +73,7 @@ type Consumer struct {
 
 	// Owned by the goroutine of Run.
 	own     string    // own pending entries from this ID on are still to be read; "" when there are none
-	unacked []string  // handled, but Redis failed before it was told
+	unacked []Message // handled, but Redis failed before it was told
 	claimed time.Time // when dead consumers were last looked for
 	trimmed time.Time // when the stream was last trimmed
 	acks    int       // acknowledged since then

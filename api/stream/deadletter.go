@@ -37,7 +37,7 @@ func (c *Consumer) buryMessage(ctx context.Context, m Message, reason string, ca
 // crash between them makes a second dead letter, the other order would lose it.
 func (c *Consumer) bury(ctx context.Context, m Message, fields map[string]any, reason string, cause error) error {
 	values := []any{"reason", reason, "error", cause.Error(), "id", m.ID, "deliveries", m.Deliveries, "at", time.Now().Format(time.RFC3339Nano)}
-	for _, name := range []string{fieldEnvelope, fieldJPEG, fieldVersion, fieldNode} {
+	for _, name := range []string{fieldEnvelope, fieldDeflated, fieldJPEG, fieldVersion, fieldNode} {
 		if v, ok := fields[name]; ok {
 			values = append(values, name, v)
 		}
@@ -56,7 +56,7 @@ func (c *Consumer) bury(ctx context.Context, m Message, fields map[string]any, r
 	c.m.dead[reason].Inc()
 	c.m.deadDropped.Add(float64(before.Val() + 1 - after.Val()))
 	c.log.Error("consumer: a message went to the dead letters", "id", m.ID, "reason", reason, "deliveries", m.Deliveries, "err", cause)
-	return c.ack(ctx, m.ID)
+	return c.ack(ctx, m)
 }
 
 // trimScript removes what every group of the stream has acknowledged, in one

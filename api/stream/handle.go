@@ -26,7 +26,7 @@ func (c *Consumer) deliver(ctx context.Context, batch []delivery) error {
 		failure := c.call(ctx, held)
 		if failure == nil {
 			trouble.over("consumer: handler works again")
-			return c.ackMessages(ctx, held)
+			return c.ack(ctx, held...)
 		}
 		trouble.failed(failure)
 		handled := 0
@@ -69,7 +69,7 @@ func (c *Consumer) sort(ctx context.Context, batch []delivery) ([]Message, error
 		if d.Values == nil { // deleted from the stream while it was pending
 			c.log.Error("consumer: a message was deleted by someone before it was handled", "id", d.ID)
 			c.m.vanished.Inc()
-			if err := c.ack(ctx, d.ID); err != nil {
+			if err := c.ack(ctx, Message{ID: d.ID}); err != nil { // no receipt: its edge sends it again
 				return nil, err
 			}
 			continue
@@ -94,28 +94,60 @@ func (c *Consumer) sort(ctx context.Context, batch []delivery) ([]Message, error
 // parse reads an entry of the stream.
 func (c *Consumer) parse(x redis.XMessage) (Message, error) {
 	m := Message{ID: x.ID}
-	text, ok := x.Values[fieldEnvelope].(string)
-	if !ok {
-		return m, fmt.Errorf("%w: no field %q", api.ErrEnvelope, fieldEnvelope)
-	}
-	var err error
-	if m.Envelope, err = api.ParseEnvelope([]byte(text)); err != nil {
+	m.receipt, _ = x.Values[fieldReceipt].(string)
+	text, err := envelopeText(x.Values)
+	if err != nil {
 		return m, err
 	}
-	jpeg, ok := x.Values[fieldJPEG].(string)
-	if !ok || m.Envelope.Alert == nil {
-		return m, nil
+	if m.Envelope, err = api.ParseEnvelope(text); err != nil {
+		return m, err
 	}
-	a := m.Envelope.Alert
-	sum := sha256.Sum256([]byte(jpeg))
-	if a.Picture == nil || a.Picture.SHA256 != hex.EncodeToString(sum[:]) {
-		c.m.mismatched.Inc()
-		c.log.Error("consumer: a picture is not the one its alert names; it is dropped", "id", x.ID, "node", m.Envelope.Node, "alert", a.ID)
-		a.Picture = nil
-		return m, nil
+	if jpeg, ok := x.Values[fieldJPEG].(string); ok {
+		c.attach(&m, []byte(jpeg))
 	}
-	a.Picture.JPEG = []byte(jpeg)
 	return m, nil
+}
+
+// envelopeText returns the JSON of an entry's envelope.
+func envelopeText(fields map[string]any) ([]byte, error) {
+	if text, ok := fields[fieldEnvelope].(string); ok {
+		return []byte(text), nil
+	}
+	if packed, ok := fields[fieldDeflated].(string); ok {
+		text, err := inflate([]byte(packed))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", api.ErrEnvelope, err)
+		}
+		return text, nil
+	}
+	return nil, fmt.Errorf("%w: neither of the fields %q and %q", api.ErrEnvelope, fieldEnvelope, fieldDeflated)
+}
+
+// attach gives the JPEG to the picture that it is. What is not the picture that
+// was named is dropped: of a picture report that leaves the word that it is lost.
+func (c *Consumer) attach(m *Message, jpeg []byte) {
+	e := m.Envelope
+	var want *api.AlertPicture
+	switch {
+	case e.Alert != nil:
+		want = e.Alert.Picture
+	case e.Picture != nil:
+		want = &e.Picture.Picture
+	default:
+		return
+	}
+	sum := sha256.Sum256(jpeg)
+	if want != nil && want.SHA256 == hex.EncodeToString(sum[:]) {
+		want.JPEG = jpeg
+		return
+	}
+	c.m.mismatched.Inc()
+	c.log.Error("consumer: a picture is not the one its alert names; it is dropped", "id", m.ID, "node", e.Node, "seq", e.Seq)
+	if e.Alert != nil {
+		e.Alert.Picture = nil
+	} else {
+		e.Picture.Lost = true
+	}
 }
 
 // call runs the handler and measures it.
@@ -161,7 +193,7 @@ func (c *Consumer) singly(ctx context.Context, batch []Message, tries int) (fail
 		switch {
 		case failure == nil:
 			handled++
-			err = c.ack(ctx, m.ID)
+			err = c.ack(ctx, m)
 		case errors.As(failure, &reject) && reject.ID == m.ID:
 			handled++
 			err = c.buryMessage(ctx, m, reasonRejected, reject.Err)
@@ -189,6 +221,8 @@ func orderKey(e *api.Envelope) string {
 	switch {
 	case e.Alert != nil:
 		return "c:" + string(e.Alert.Camera)
+	case e.Picture != nil:
+		return "c:" + string(e.Picture.Camera)
 	case e.Camera != nil:
 		return "c:" + string(e.Camera.Camera.ID)
 	}
@@ -220,29 +254,33 @@ func (c *Consumer) keep(ctx context.Context, held []Message, failure error) ([]M
 // ackTimeout bounds what is still told to Redis after ctx is done.
 const ackTimeout = 2 * time.Second
 
-func (c *Consumer) ackMessages(ctx context.Context, batch []Message) error {
-	ids := make([]string, len(batch))
-	for i, m := range batch {
-		ids[i] = m.ID
-	}
-	return c.ack(ctx, ids...)
-}
-
-// ack acknowledges handled messages even when ctx is done meanwhile: they are
-// committed, and would only come again. What Redis could not be told is
-// remembered for the next session.
-func (c *Consumer) ack(ctx context.Context, ids ...string) error {
-	if len(ids) == 0 {
+// ack acknowledges handled messages and sends their receipts, in one step, even
+// when ctx is done meanwhile: they are committed, and would only come again. What
+// Redis could not be told is remembered for the next session.
+func (c *Consumer) ack(ctx context.Context, batch ...Message) error {
+	if len(batch) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
-	n, err := c.opt.Redis.XAck(ctx, c.opt.Stream, c.opt.Group, ids...).Result()
+	ids, back := make([]string, len(batch)), receipts{}
+	for i, m := range batch {
+		ids[i] = m.ID
+		back.take(m.receipt)
+	}
+	var n *redis.IntCmd
+	_, err := c.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		back.send(ctx, pipe, c.opt.Stream)
+		n = pipe.XAck(ctx, c.opt.Stream, c.opt.Group, ids...)
+		return nil
+	})
 	if err != nil {
-		c.unacked = append(c.unacked, ids...)
+		for _, m := range batch {
+			c.unacked = append(c.unacked, Message{ID: m.ID, receipt: m.receipt})
+		}
 		return err
 	}
-	c.m.acked.Add(float64(n))
+	c.m.acked.Add(float64(n.Val()))
 	c.acks += len(ids)
 	return nil
 }

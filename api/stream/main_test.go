@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,31 +86,40 @@ func mustPut(t testing.TB, o *Outbox, e api.Envelope) uint64 {
 	return seq
 }
 
-// all reads every entry that is not acked without waiting.
+// all reads every entry that is not acked, in order, each with its picture.
 func all(t testing.TB, o *Outbox) []entry {
 	t.Helper()
-	var got []entry
-	for last := uint64(0); o.pendingBehind(last); {
-		page, err := o.read(t.Context(), last, 100, 1<<20)
-		require.NoError(t, err)
-		got = append(got, page...)
-		last = page[len(page)-1].seq
+	got := append(lanePages(t, o, laneAlerts), lanePages(t, o, laneReports)...)
+	slices.SortFunc(got, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
+	for _, p := range lanePages(t, o, lanePictures) {
+		i := slices.IndexFunc(got, func(e entry) bool { return e.seq == p.seq })
+		require.GreaterOrEqual(t, i, 0, "a picture without its alert")
+		got[i].jpeg = p.jpeg
 	}
 	return got
 }
 
-// pendingBehind reports whether read would return at once.
-func (o *Outbox) pendingBehind(seq uint64) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, s := range o.segs {
-		for _, r := range s.refs {
-			if r.seq > seq && !r.acked {
-				return true
-			}
-		}
+// lanePages reads what waits in a lane.
+func lanePages(t testing.TB, o *Outbox, l lane) []entry {
+	t.Helper()
+	last, _, err := o.look()
+	require.NoError(t, err)
+	var got []entry
+	for at := uint64(0); at < last; {
+		page, reached, err := o.page(l, at, last, 100, 1<<20)
+		require.NoError(t, err)
+		require.Greater(t, reached, at)
+		got, at = append(got, page...), reached
 	}
-	return false
+	return got
+}
+
+// acked acknowledges text and pictures.
+func acked(t testing.TB, o *Outbox, seqs ...uint64) {
+	t.Helper()
+	for _, seq := range seqs {
+		require.NoError(t, o.ack(part{seq, false}, part{seq, true}))
+	}
 }
 
 func seqs(entries []entry) []uint64 {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // outboxMetrics is what an outbox tells. The label what is one of picture,
@@ -92,4 +93,26 @@ func whatOf(k kind) string {
 func (o *Outbox) damage(what string, args ...any) {
 	o.m.damaged[what].Inc()
 	o.log.Error("outbox: damage on disk", append([]any{"what", what}, args...)...)
+}
+
+// producerMetrics is what a producer tells.
+type producerMetrics struct {
+	produced, confirmed, resent, errors, held prometheus.Counter
+}
+
+func newProducerMetrics(reg prometheus.Registerer, f *flight) *producerMetrics {
+	auto := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return auto.NewCounter(prometheus.CounterOpts{Name: "sharpeyes_producer_" + name, Help: help})
+	}
+	auto.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sharpeyes_producer_unconfirmed", Help: "Entries that Redis accepted and no center has committed yet.",
+	}, func() float64 { return float64(f.size()) })
+	return &producerMetrics{
+		produced:  counter("entries_total", "Entries that Redis accepted from this edge."),
+		confirmed: counter("confirmed_total", "Entries of which a center said that they are committed."),
+		resent:    counter("resent_total", "Entries sent again because Redis lost them before a center had them."),
+		errors:    counter("redis_errors_total", "Failed transactions with Redis; each is tried again."),
+		held:      counter("held_total", "Times the producer waited because the stream was full of unread entries."),
+	}
 }

@@ -55,6 +55,8 @@ type Outbox struct {
 	lock *os.File
 	m    *outboxMetrics
 
+	identity string // by which receipts know it
+
 	wake chan struct{} // capacity 1: the committer has something to do
 	quit chan struct{}
 	done chan struct{} // the committer has ended
@@ -154,12 +156,13 @@ func (o *Outbox) enqueue(e api.Envelope, p *put) (*batch, error) {
 }
 
 // envelopeKind returns 0 unless e has exactly one body. An operation is kept as
-// an alert is: the register must not miss one.
+// an alert is: the register must not miss one. Pictures are not put: they come
+// with their alert.
 func envelopeKind(e *api.Envelope) (kind, []byte) {
 	switch {
-	case e.Operation != nil && e.Alert == nil && e.Camera == nil && e.NodeUp == nil:
+	case e.Operation != nil && e.Alert == nil && e.Picture == nil && e.Camera == nil && e.NodeUp == nil:
 		return kindAlert, nil
-	case e.Operation != nil:
+	case e.Operation != nil || e.Picture != nil:
 		return 0, nil
 	case e.Alert != nil && e.Camera == nil && e.NodeUp == nil:
 		return kindAlert, nil

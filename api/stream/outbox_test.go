@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"os"
@@ -76,15 +75,15 @@ func TestAckMovesTheCursorAndRemovesSegments(t *testing.T) {
 		mustPut(t, o, alertEnvelope("cam-1", i, 300))
 	}
 	require.Greater(t, countFiles(t, dir, textSuffix), 5)
-	require.NoError(t, o.ack(2, 3, 5), "in any order")
+	acked(t, o, 2, 3, 5) // in any order
 	require.Equal(t, 37, o.Depth())
 	require.Equal(t, uint64(0), o.cursor.cur.acked)
-	require.NoError(t, o.ack(1))
+	acked(t, o, 1)
 	require.Equal(t, uint64(3), o.cursor.cur.acked)
 	require.Equal(t, uint64(4), all(t, o)[0].seq)
 	require.Equal(t, uint64(6), all(t, o)[1].seq)
 	for i := range 40 {
-		require.NoError(t, o.ack(uint64(i+1), 999))
+		acked(t, o, uint64(i+1), 999)
 	}
 	require.Zero(t, o.Depth())
 	require.Eventually(t, func() bool {
@@ -103,45 +102,77 @@ func countFiles(t testing.TB, dir, suffix string) int {
 	return len(files)
 }
 
-func TestReadWaitsForThePut(t *testing.T) {
+func TestLookTellsOfThePut(t *testing.T) {
 	o := openBox(t, t.TempDir(), OutboxOptions{})
-	got := make(chan []entry)
-	go func() {
-		page, err := o.read(context.Background(), 0, 10, 1000)
-		if err == nil {
-			got <- page
-		}
-		close(got)
-	}()
+	last, more, err := o.look()
+	require.NoError(t, err)
+	require.Zero(t, last)
 	mustPut(t, o, alertEnvelope("cam-1", 1, 0))
-	require.Equal(t, []uint64{1}, seqs(<-got))
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := o.read(ctx, 1, 10, 1000)
-	require.ErrorIs(t, err, context.Canceled)
+	<-more
+	last, _, err = o.look()
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), last)
 }
 
-func TestReadStopsAtTheBytes(t *testing.T) {
+func TestPageStopsAtTheBytes(t *testing.T) {
 	o := openBox(t, t.TempDir(), OutboxOptions{})
 	for i := range 5 {
 		mustPut(t, o, alertEnvelope("cam-1", i, 4000))
 	}
-	page, err := o.read(t.Context(), 0, 10, 8000)
+	page, reached, err := o.page(lanePictures, 0, 5, 10, 8000)
 	require.NoError(t, err)
 	require.Equal(t, []uint64{1, 2}, seqs(page))
+	require.Equal(t, uint64(2), reached)
+	page, reached, err = o.page(lanePictures, reached, 3, 10, 8000)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{3}, seqs(page), "not beyond what was asked for")
+	require.Equal(t, uint64(3), reached)
+}
+
+func TestLanesAndParts(t *testing.T) {
+	o := openBox(t, t.TempDir(), OutboxOptions{})
+	mustPut(t, o, stateEnvelope("cam-1", 1))
+	mustPut(t, o, alertEnvelope("cam-1", 2, 100))
+	mustPut(t, o, alertEnvelope("cam-1", 3, 0))
+	require.Equal(t, []uint64{2, 3}, seqs(lanePages(t, o, laneAlerts)))
+	require.Equal(t, []uint64{2}, seqs(lanePages(t, o, lanePictures)))
+	require.Equal(t, []uint64{1}, seqs(lanePages(t, o, laneReports)))
+	for _, e := range lanePages(t, o, laneAlerts) {
+		require.Nil(t, e.jpeg, "the text does not wait for the picture's bytes")
+	}
+	e, err := api.ParseEnvelope(lanePages(t, o, lanePictures)[0].json)
+	require.NoError(t, err)
+	require.Equal(t, alertEnvelope("cam-1", 2, 100).Alert.ID, e.Picture.Alert)
+	require.False(t, e.Picture.Lost)
+
+	require.NoError(t, o.ack(part{2, false}))
+	require.Equal(t, 3, o.Depth(), "its picture is still to come")
+	require.Equal(t, []uint64{3}, seqs(lanePages(t, o, laneAlerts)))
+	_, ok, err := o.find(part{2, false})
+	require.NoError(t, err)
+	require.False(t, ok)
+	found, ok, err := o.find(part{2, true})
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Len(t, found.jpeg, 100)
+	require.NoError(t, o.ack(part{2, true}))
+	require.Equal(t, 2, o.Depth())
+	_, ok, err = o.find(part{1, false})
+	require.NoError(t, err)
+	require.True(t, ok, "reports too")
 }
 
 func TestClose(t *testing.T) {
 	o := openBox(t, t.TempDir(), OutboxOptions{})
-	failed := make(chan error)
-	go func() {
-		_, err := o.read(context.Background(), 0, 10, 1000)
-		failed <- err
-	}()
+	_, more, err := o.look()
+	require.NoError(t, err)
 	require.NoError(t, o.Close())
-	require.ErrorIs(t, <-failed, ErrClosed)
-	_, err := o.Put(alertEnvelope("cam-1", 1, 0))
+	<-more
+	_, _, err = o.look()
+	require.ErrorIs(t, err, ErrClosed)
+	_, _, err = o.page(laneAlerts, 0, 1, 1, 1)
+	require.ErrorIs(t, err, ErrClosed)
+	_, err = o.Put(alertEnvelope("cam-1", 1, 0))
 	require.ErrorIs(t, err, ErrClosed)
 	require.NoError(t, o.Close())
 }
@@ -166,7 +197,7 @@ func TestOnlyTheOwnerMayRead(t *testing.T) {
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, files, 4)
+	require.Len(t, files, 5)
 	for _, f := range files {
 		info, err := f.Info()
 		require.NoError(t, err)
@@ -216,7 +247,7 @@ func TestMetricsFollowTheOutbox(t *testing.T) {
 		require.InDelta(t, 2, metric(t, reg, "sharpeyes_outbox_depth"), 0)
 		require.InDelta(t, 60, metric(t, reg, "sharpeyes_outbox_oldest_age_seconds"), 0.1)
 		require.Greater(t, metric(t, reg, "sharpeyes_outbox_bytes"), 500.0)
-		require.NoError(t, o.ack(1))
+		acked(t, o, 1)
 		require.InDelta(t, 0, metric(t, reg, "sharpeyes_outbox_oldest_age_seconds"), 0.1)
 	})
 	families, err := reg.Gather()

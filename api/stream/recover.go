@@ -43,6 +43,9 @@ func (o *Outbox) open() (err error) {
 	} else if err != nil {
 		return err
 	}
+	if o.identity, err = readIdentity(o.dir); err != nil {
+		return err
+	}
 	logs, pics, err := listFiles(o.dir)
 	if err != nil {
 		return err

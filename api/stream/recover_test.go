@@ -117,13 +117,14 @@ func TestDamageWhileOpenIsSkipped(t *testing.T) {
 	}
 	flip(t, only(t, dir, textSuffix), int64(o.segs[0].refs[1].off)+60)
 	flip(t, only(t, dir, pictureSuffix), segmentHeader+100) // the picture of the first
-	got := all(t, o)
+	require.Equal(t, []uint64{1, 3, 4}, seqs(lanePages(t, o, laneAlerts)))
+	got := lanePages(t, o, lanePictures)
 	require.Equal(t, []uint64{1, 3, 4}, seqs(got))
 	require.Nil(t, got[0].jpeg)
 	require.NotNil(t, got[1].jpeg)
 	e, err := api.ParseEnvelope(got[0].json)
 	require.NoError(t, err)
-	require.Nil(t, e.Alert.Picture, "the alert does not promise a picture that is gone")
+	require.True(t, e.Picture.Lost, "whoever waits for it is told")
 	require.InDelta(t, 1, metric(t, reg, "sharpeyes_outbox_damaged_total", "what", "record"), 0)
 	require.InDelta(t, 1, metric(t, reg, "sharpeyes_outbox_damaged_total", "what", "picture"), 0)
 	require.Equal(t, 3, o.Depth())
@@ -197,7 +198,7 @@ func TestNumbersAreNeverUsedTwice(t *testing.T) {
 			var last uint64
 			for i := range 20 {
 				last = mustPut(t, o, alertEnvelope("cam-1", i, 0))
-				require.NoError(t, o.ack(last))
+				acked(t, o, last)
 			}
 			require.NoError(t, o.Close())
 			harm(t, dir)
@@ -213,7 +214,7 @@ func TestAcksSurviveAKill(t *testing.T) {
 	for i := range 5 {
 		mustPut(t, o, alertEnvelope("cam-1", i, 200))
 	}
-	require.NoError(t, o.ack(1, 2, 3))
+	acked(t, o, 1, 2, 3)
 	o = openBox(t, copyDir(t, dir), OutboxOptions{})
 	got := all(t, o)
 	require.Equal(t, []uint64{4, 5}, seqs(got))

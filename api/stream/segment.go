@@ -26,8 +26,10 @@ type ref struct {
 	off    uint32
 	size   uint32
 	kind   kind
-	acked  bool
 	repeat bool
+	// textDone says that the text was delivered, picture that a JPEG is still to
+	// be, acked that nothing is left.
+	textDone, picture, acked bool
 }
 
 // pictureFile is one file of JPEG frames, apart from the text so that pictures
@@ -66,7 +68,10 @@ func (s *segment) find(seq uint64) *ref {
 // add takes a durable record into the index. The caller holds mu.
 func (o *Outbox) add(s *segment, off int64, size int, r *record) {
 	done := r.seq <= o.cursor.cur.acked
-	s.refs = append(s.refs, ref{seq: r.seq, at: r.at, off: uint32(off), size: uint32(size), kind: r.kind, acked: done})
+	s.refs = append(s.refs, ref{
+		seq: r.seq, at: r.at, off: uint32(off), size: uint32(size), kind: r.kind,
+		textDone: done, acked: done, picture: !done && r.picture.segment != 0 && r.picture != lostPicture,
+	})
 	o.last = max(o.last, r.seq)
 	if done {
 		return

@@ -159,7 +159,7 @@ func (o *Outbox) replaceRefs(s *segment, kept []ref, size int64) error {
 	live := 0
 	for i := range kept {
 		if was := s.find(kept[i].seq); was != nil {
-			kept[i].acked, kept[i].repeat = was.acked, was.repeat
+			kept[i].acked, kept[i].repeat, kept[i].textDone, kept[i].picture = was.acked, was.repeat, was.textDone, was.picture
 		}
 		if !kept[i].acked {
 			live++

@@ -70,7 +70,7 @@ type center struct {
 
 func (p *process) openStore(ctx context.Context) (*store.Store, error) {
 	s, err := store.Open(ctx, store.Options{
-		Path: p.databasePath(), PictureDir: filepath.Join(p.cfg.DataDir, "pictures"), Log: p.log, Registerer: p.registry,
+		Path: p.databasePath(), DSN: p.cfg.Center.Postgres.Value(), PictureDir: filepath.Join(p.cfg.DataDir, "pictures"), Log: p.log, Registerer: p.registry,
 	})
 	if err != nil {
 		return nil, err

@@ -176,3 +176,30 @@ func TestMetricShapes(t *testing.T) {
 	page := "# TYPE sharpeyes_a_total counter\nsharpeyes_a_total{camera=\"x\"} 1\n# TYPE sharpeyes_b_seconds histogram\nsharpeyes_b_seconds_bucket{le=\"1\"} 0\nsharpeyes_b_seconds_sum 0\n# TYPE go_x gauge\ngo_x 1\n"
 	require.Equal(t, "sharpeyes_a_total counter {camera}\nsharpeyes_b_seconds histogram {}\n", metricShapes(page))
 }
+
+func TestBackupAndRestoreCommands(t *testing.T) {
+	old := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [\"127.0.0.1:6379\"]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
+	code, _, stderr := cli(t, "user", "add", "li", "-c", old, "--unit", "视频室", "--display", "李")
+	require.Equal(t, 0, code, stderr)
+	file := filepath.Join(t.TempDir(), "backup.tar.gz")
+	code, stdout, stderr := cli(t, "backup", file, "-c", old)
+	require.Equal(t, 0, code, stderr)
+	require.Contains(t, stdout, "0 张图片")
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	fresh := writeFile(t, "center.yaml", "node: c\nredis: {addresses: [\"127.0.0.1:6379\"]}\ndata_dir: "+t.TempDir()+"\ncenter: {}\n")
+	code, stdout, stderr = cli(t, "restore", file, "-c", fresh)
+	require.Equal(t, 0, code, stderr)
+	require.Contains(t, stdout, "登记 register 0 行")
+	code, stdout, _ = cli(t, "user", "list", "-c", fresh)
+	require.Equal(t, 0, code)
+	require.Contains(t, stdout, "视频室")
+	code, _, stderr = cli(t, "restore", file, "-c", fresh)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "center.database")
+	code, _, stderr = cli(t, "backup", filepath.Join(t.TempDir(), "no", "such", "x"), "-c", old)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, "may write")
+}

@@ -154,6 +154,7 @@ func (p *process) startEdge(ctx context.Context, g *errgroup.Group) (*platform, 
 	// in the outbox and goes out at the next start, before the new life's report.
 	producer := stream.NewProducer(stream.ProducerOptions{
 		Outbox: e.outbox, Redis: p.redis, Stream: p.cfg.Redis.Stream, Log: p.log, Registerer: p.registry,
+		Compress: p.cfg.Edge.Outbox.Compress, DailyBytes: int64(p.cfg.Edge.Outbox.DailyBytes), Location: e.zone,
 	})
 	g.Go(func() error { return producer.Run(ctx) })
 	g.Go(func() error { return e.run(ctx) })

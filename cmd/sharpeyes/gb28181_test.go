@@ -77,7 +77,9 @@ func newSite(t *testing.T, sim simulate.Options) *site {
 	require.NoError(t, err)
 	e.devices, err = p.newPlatform(e)
 	require.NoError(t, err)
-	e.fleet = ingest.NewFleet(ingest.FleetOptions{Open: func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, log) }})
+	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, log) }
+	e.fleet = ingest.NewFleet(ingest.FleetOptions{Open: open})
+	e.mains = newMains(open, nil, prometheus.NewRegistry(), log, e.fleet.SetPicture)
 	s.edge = e
 	local := e.newLocal()
 	s.http = httptest.NewServer(local)

@@ -40,14 +40,16 @@ var rooms = map[string][]string{
 	"detect/alert":     {"configs", "detect", "ingest"},
 	// Small model files for tests.
 	"detect/model/modeltest": {},
-	"api":                    {"detect/alert", "ingest"},
-	"api/stream":             {"api"},
-	"api/store":              {"api"},
-	"api/grid":               {"api", "api/store"},
-	"api/coverage":           {"api", "api/store"},
-	"api/audit":              {"api/store"},
-	"api/server":             {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
-	"api/web":                {},
+	// A private PostgreSQL server for tests.
+	"api/store/pgtest": {},
+	"api":              {"detect/alert", "ingest"},
+	"api/stream":       {"api"},
+	"api/store":        {"api"},
+	"api/grid":         {"api", "api/store"},
+	"api/coverage":     {"api", "api/store"},
+	"api/audit":        {"api/store"},
+	"api/server":       {"api", "api/stream", "api/store", "api/grid", "api/coverage", "api/audit"},
+	"api/web":          {},
 }
 
 // foreign says in which rooms a library may be imported. Tests may import them
@@ -59,7 +61,7 @@ var foreign = map[string][]string{
 	"github.com/redis/go-redis":       {"api/stream", "cmd/sharpeyes"},
 	"github.com/bluenviron/gortsplib": {"ingest/rtsp"},
 	"github.com/emiago/sipgo":         {"gb28181"},
-	"github.com/jackc/pgx":            {"api/store"},
+	"github.com/jackc/pgx":            {"api/store", "api/store/pgtest"},
 	"github.com/minio/minio-go":       {"api/store"},
 	"modernc.org/sqlite":              {"api/store"},
 	"C":                               {"detect/ffmpeg", "detect/opencv"},

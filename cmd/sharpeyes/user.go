@@ -18,21 +18,7 @@ func newUser() *cobra.Command {
 	cmd := &cobra.Command{Use: "user", Short: "中心的账号 / accounts of the center, from its own machine"}
 	cmd.PersistentFlags().StringVarP(&path, "config", "c", "standalone.yaml", "configuration file of the center")
 	with := func(f func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error) func(*cobra.Command, []string) error {
-		return func(cmd *cobra.Command, args []string) error {
-			p, err := newProcess(cmd, path)
-			if err != nil {
-				return err
-			}
-			defer p.close()
-			if p.cfg.Center == nil {
-				return fmt.Errorf("%s has no center section", path)
-			}
-			st, err := p.openStore(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return f(cmd.Context(), cmd, st, args)
-		}
+		return onStore(&path, f)
 	}
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "列出账号 / list the accounts", Args: cobra.NoArgs, RunE: with(listUsers)},

@@ -98,6 +98,8 @@ export interface Row {
   triage?: Triage | null;
   event_no?: string;
   picture_url?: string;
+  /** picture says whether there is one: none, kept, coming, lost, expired. */
+  picture?: "none" | "kept" | "coming" | "lost" | "expired";
 }
 
 /** normal fills what a row may lack, so that no reader has to ask again. */

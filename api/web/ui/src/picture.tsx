@@ -118,7 +118,7 @@ export function Picture({ row, label, boxes, width = 0, words = false }: Picture
     };
   }, [key, url, attempt]);
 
-  if (!url) return <Absent words={words} kind={alert.kind} />;
+  if (!url) return <Absent words={words} row={row} />;
   return (
     <div class="picture" data-phase={phase} data-testid="picture">
       <canvas ref={canvas} role="img" aria-label={label} width={16} height={9} />
@@ -135,13 +135,15 @@ export function Picture({ row, label, boxes, width = 0, words = false }: Picture
   );
 }
 
-function Absent({ words, kind }: { words: boolean; kind: string }) {
+/** Absent says why there is no picture to show. */
+function Absent({ words, row }: { words: boolean; row: Row }) {
+  const state = row.picture === "coming" || row.picture === "lost" || row.picture === "expired" ? row.picture : "none";
   return (
-    <div class="picture picture-absent">
+    <div class="picture picture-absent" data-picture={state}>
       <div class="picture-note">
-        <Icon name={kind === "camera_fault" ? "camera-off" : "picture-off"} />
-        {words && <strong>{t("wall.noPicture")}</strong>}
-        {words && <span>{t("wall.noPicture.hint")}</span>}
+        <Icon name={row.alert.kind === "camera_fault" ? "camera-off" : "picture-off"} />
+        {(words || state === "coming") && <strong>{t(`wall.picture.${state}`)}</strong>}
+        {words && <span>{t(`wall.picture.${state}.hint`)}</span>}
       </div>
     </div>
   );

@@ -43,7 +43,8 @@ export function merge(a: Row, b: Row): Row {
     // A camera's name may be missing in a live message; a known one stays.
     camera: { ...a.camera, ...b.camera },
     alert,
-    picture_url: b.picture_url || a.picture_url || "",
+    // What says how its picture is, says it all; a thin message says nothing of it.
+    picture_url: b.picture ? b.picture_url ?? "" : b.picture_url || a.picture_url || "",
   };
 }
 

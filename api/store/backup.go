@@ -200,14 +200,13 @@ func (s *Store) Restore(ctx context.Context, r io.Reader, progress func(what str
 	return m, nil
 }
 
-func (s *Store) restore(ctx context.Context, r io.Reader, progress func(string, int64)) (Manifest, error) {
-	zip, err := gzip.NewReader(r)
+func (s *Store) restore(ctx context.Context, file io.Reader, progress func(string, int64)) (Manifest, error) {
+	zip, err := gzip.NewReader(file)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("not a backup: %w", err)
 	}
 	in := tar.NewReader(zip)
-	var m *Manifest
-	got := Manifest{Rows: map[string]int64{}}
+	r := restored{got: Manifest{Rows: map[string]int64{}}, progress: progress}
 	err = s.Update(ctx, func(t *Tx) error {
 		if err := t.mustBeEmpty(ctx); err != nil {
 			return err
@@ -220,33 +219,40 @@ func (s *Store) restore(ctx context.Context, r io.Reader, progress func(string, 
 			if err != nil {
 				return fmt.Errorf("the file is damaged: %w", err)
 			}
-			if err := s.restoreMember(ctx, t, h, in, &got, &m, progress); err != nil {
+			if err := s.restoreMember(ctx, t, h, in, &r); err != nil {
 				return fmt.Errorf("%s: %w", h.Name, err)
 			}
 		}
-		return t.checkManifest(ctx, m, got)
+		return t.checkManifest(ctx, r.said, r.got)
 	})
 	if err != nil {
-		return got, err
+		return r.got, err
 	}
-	return *m, nil
+	return *r.said, nil
 }
 
-func (s *Store) restoreMember(ctx context.Context, t *Tx, h *tar.Header, in io.Reader, got *Manifest, m **Manifest, progress func(string, int64)) error {
+// restored is what a restore has read so far.
+type restored struct {
+	said     *Manifest // as the file says, nil until it did
+	got      Manifest  // as it was counted
+	progress func(what string, n int64)
+}
+
+func (s *Store) restoreMember(ctx context.Context, t *Tx, h *tar.Header, in io.Reader, r *restored) error {
 	folder, name := path.Split(h.Name)
 	switch {
 	case h.Name == manifestName:
-		*m = &Manifest{}
-		return json.NewDecoder(io.LimitReader(in, 1<<20)).Decode(*m)
+		r.said = &Manifest{}
+		return json.NewDecoder(io.LimitReader(in, 1<<20)).Decode(r.said)
 	case folder == tableFolder+"/":
 		table := strings.TrimSuffix(name, ".jsonl")
 		n, err := t.restoreTable(ctx, table, io.LimitReader(in, maxBackupTable))
-		got.Rows[table] = n
-		progress(table, n)
+		r.got.Rows[table] = n
+		r.progress(table, n)
 		return err
 	case folder == pictureFolder+"/":
-		got.Pictures++
-		progress(pictureFolder, int64(got.Pictures))
+		r.got.Pictures++
+		r.progress(pictureFolder, int64(r.got.Pictures))
 		// A word to the server, which ends transactions that say nothing.
 		if err := t.run(ctx, "SELECT 1"); err != nil {
 			return err

@@ -48,8 +48,9 @@ type ConsumerOptions struct {
 
 	// Handle commits a batch, in order, and returns nil once it is durable. It
 	// must bear seeing a message twice. An error means that nothing is known to
-	// be committed: the messages come again. It is called by two goroutines at
-	// once: by one for the pictures that follow their alerts, by one for the rest.
+	// be committed: the messages come again. It is called by several goroutines at
+	// once: by two for the pictures that follow their alerts, by one for the rest,
+	// in order.
 	Handle func(ctx context.Context, batch []Message) error
 
 	Batch         int                   // most messages in one batch; default 128
@@ -95,13 +96,21 @@ func NewConsumer(o ConsumerOptions) *Consumer {
 // texts: a store of pictures that does not answer holds up no alert.
 func (c *Consumer) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, key := range []string{c.opt.Stream, c.opt.Stream + PicturesSuffix} {
-		r := &reader{opt: c.opt, log: c.log, m: c.m, key: key}
+	r := reader{opt: c.opt, log: c.log, m: c.m, key: c.opt.Stream}
+	g.Go(func() error { return r.run(ctx) })
+	for _, suffix := range []string{"", secondReader} {
+		r := reader{opt: c.opt, log: c.log, m: c.m, key: c.opt.Stream + PicturesSuffix}
+		r.opt.Name += suffix
 		g.Go(func() error { return r.run(ctx) })
 	}
 	g.Go(func() error { return c.measure(ctx) })
 	return g.Wait()
 }
+
+// secondReader is appended to the name of a consumer for its second reader of
+// pictures: while one waits for the disk the other fetches. Their order does not
+// matter.
+const secondReader = "/2"
 
 // measureEvery is how often the lengths of the streams are asked for.
 const measureEvery = 10 * time.Second

@@ -55,6 +55,7 @@ func defaultCenter() Center {
 	return Center{
 		Listen:       "127.0.0.1:9600",
 		Database:     "center.db",
+		Pictures:     Pictures{Region: "us-east-1"},
 		MinPoints:    5,
 		SessionFor:   Duration(12 * time.Hour),
 		OfflineAfter: Duration(3 * time.Minute),

@@ -68,8 +68,13 @@ type center struct {
 }
 
 func (p *process) openStore(ctx context.Context) (*store.Store, error) {
+	c := p.cfg.Center.Pictures
 	s, err := store.Open(ctx, store.Options{
 		Path: p.databasePath(), DSN: p.cfg.Center.Postgres.Value(), PictureDir: filepath.Join(p.cfg.DataDir, "pictures"), Log: p.log, Registerer: p.registry,
+		Bucket: store.Bucket{
+			Name: c.Bucket, Endpoint: c.Endpoint, Region: c.Region, Prefix: c.Prefix, TLS: c.TLS,
+			AccessKey: c.AccessKey.Value(), SecretKey: c.SecretKey.Value(),
+		},
 	})
 	if err != nil {
 		return nil, err

@@ -193,36 +193,6 @@ func (d *DeadLetters) Requeue(ctx context.Context, id string) error {
 	return nil
 }
 
-// RequeueAll requeues everything that is there when it begins, the oldest first,
-// and returns how many. What becomes a dead letter again meanwhile stays one.
-func (d *DeadLetters) RequeueAll(ctx context.Context) (int, error) {
-	var ids []string
-	for before := ""; ; {
-		page, next, _, err := d.List(ctx, before, 500)
-		if err != nil {
-			return 0, err
-		}
-		for _, l := range page {
-			ids = append(ids, l.ID)
-		}
-		if before = next; before == "" {
-			break
-		}
-	}
-	n := 0
-	for i := len(ids) - 1; i >= 0; i-- {
-		err := d.Requeue(ctx, ids[i])
-		if errors.Is(err, ErrNoLetter) {
-			continue // somebody else was quicker
-		}
-		if err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
-}
-
 // Delete removes a dead letter for ever, or says ErrNoLetter.
 func (d *DeadLetters) Delete(ctx context.Context, id string) error {
 	if !letterForm.MatchString(id) {

@@ -105,6 +105,7 @@ func (p *process) startCenter(ctx context.Context, g *errgroup.Group) (*center, 
 	cc := p.cfg.Center
 	c.server, err = server.New(server.Options{
 		Store: st, Events: grid.New(st, grid.Options{Location: zone}), Audit: audit.New(st),
+		DeadLetters: stream.NewDeadLetters(p.redis, p.cfg.Redis.Stream),
 		Coverage:  coverage.New(st, p.divisions, coverage.Options{MinPoints: cc.MinPoints, OfflineAfter: cc.OfflineAfter.Std()}),
 		Divisions: p.divisions, Web: web.Files(), Gatherer: p.registry, Registerer: p.registry,
 		SessionFor: cc.SessionFor.Std(), OfflineAfter: cc.OfflineAfter.Std(), Secure: cc.TLSCert != "", Log: p.log,

@@ -24,6 +24,7 @@ func defaultConfig() Config {
 func defaultEdge() Edge {
 	return Edge{
 		Listen:   "127.0.0.1:9680",
+		SiteDown: 3,
 		Outbox:   Outbox{MaxBytes: 1 << 30, MaxAge: Duration(720 * time.Hour)},
 		Detector: Detector{Runtime: RuntimeAuto, Threads: 1, Workers: 1, MaxPerSecond: 6, MaxWait: Duration(time.Second)},
 		Defaults: defaultStream(),

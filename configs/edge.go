@@ -6,6 +6,7 @@ type Edge struct {
 	Outbox   Outbox   `yaml:"outbox" json:"outbox,omitempty"`
 	Detector Detector `yaml:"detector" json:"detector,omitempty"`
 	Defaults Stream   `yaml:"defaults" json:"defaults,omitempty" jsonschema_description:"Stream settings that every camera starts from."`
+	SiteDown int      `yaml:"site_down_cameras" json:"site_down_cameras,omitempty" limit:"2..1000" jsonschema_description:"When at least so many cameras behind one uplink, and four of five, lose their frames together, one alert says that the site is down instead of one for each."`
 	Cameras  []Camera `yaml:"cameras" json:"cameras,omitempty" items:"0..10000"`
 }
 

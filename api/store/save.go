@@ -157,6 +157,9 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming) (bool,
 		}
 		a = merge(old, a)
 	}
+	if err := t.closeLate(ctx, e, &a); err != nil {
+		return false, err
+	}
 	after, err := json.Marshal(a)
 	if err != nil {
 		return false, fmt.Errorf("alert %s: %w", a.ID, err)

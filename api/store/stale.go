@@ -40,8 +40,7 @@ func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) err
 		return fmt.Errorf("incidents left open: %w", err)
 	}
 	for _, a := range stale {
-		end := a.Last
-		a.Phase, a.End = api.Closed, &end
+		closeAtLast(&a)
 		body, err := json.Marshal(a)
 		if err == nil {
 			_, err = t.Exec(ctx, `UPDATE alerts SET phase = $2, body = $3 WHERE id = $1`, a.ID, string(a.Phase), string(body))
@@ -54,4 +53,27 @@ func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) err
 		}
 	}
 	return nil
+}
+
+// closeLate closes an incident that an earlier life of its node wrote down and
+// that comes only now, after the new life has reported itself: closeStale has been
+// here already.
+func (t *Tx) closeLate(ctx context.Context, e *api.Envelope, a *api.Alert) error {
+	if a.Phase == api.Closed || e.Time.IsZero() {
+		return nil
+	}
+	var started int64
+	if err := t.QueryRow(ctx, `SELECT started_at FROM nodes WHERE name = $1`, e.Node).Scan(&started); err != nil {
+		return fmt.Errorf("alert %s: life of its node: %w", a.ID, err)
+	}
+	if micro(e.Time) < started && micro(a.Last) < started {
+		closeAtLast(a)
+	}
+	return nil
+}
+
+// closeAtLast ends an incident when it was last seen.
+func closeAtLast(a *api.Alert) {
+	end := a.Last
+	a.Phase, a.End = api.Closed, &end
 }

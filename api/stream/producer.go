@@ -84,7 +84,7 @@ func NewProducer(o ProducerOptions) *Producer {
 	p.again = backoff{min: min(o.MinWait, 20*time.Millisecond), max: min(o.MaxWait, 2*time.Second)}
 	p.full = troubleLog{log: o.Log, msg: "producer: the stream is full of entries that no center has taken; new ones wait in the outbox"}
 	p.budget = newBudget(o.DailyBytes, o.Outbox.dir, o.Location, o.Log)
-	p.m = newProducerMetrics(o.Registerer, p.flight)
+	p.m = newProducerMetrics(o.Registerer, p.flight, o.MaxLen)
 	return p
 }
 
@@ -324,6 +324,7 @@ func (p *Producer) send(ctx context.Context, entries []entry) error {
 		p.flight.sent(entries[i].part, id.Val())
 	}
 	*length = after.Val()
+	p.m.stream.Set(float64(p.texts))
 	p.adapt(total(entries), time.Since(begun))
 	p.budget.spend(total(entries))
 	p.m.produced.Add(float64(len(entries)))
@@ -381,6 +382,7 @@ func (p *Producer) measure(ctx context.Context) error {
 		p.again.reset() // somebody reads
 	}
 	p.texts, p.pictures = texts.Val(), pictures.Val()
+	p.m.stream.Set(float64(p.texts))
 	if p.texts < p.opt.MaxLen {
 		p.full.over("producer: the stream has room again")
 		return nil

@@ -61,7 +61,7 @@ func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, erro
 	for i, e := range batch {
 		s.metrics.envelopes.WithLabelValues(body(e), string(results[i])).Inc()
 	}
-	return lastOfEach(changes), nil
+	return changes, nil
 }
 
 // saved is what became of an envelope; it is a metric label.
@@ -157,9 +157,7 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming) (bool,
 		}
 		a = merge(old, a)
 	}
-	if err := t.closeLate(ctx, e, &a); err != nil {
-		return false, err
-	}
+	t.closeLate(e, &a)
 	after, err := json.Marshal(a)
 	if err != nil {
 		return false, fmt.Errorf("alert %s: %w", a.ID, err)

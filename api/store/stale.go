@@ -14,14 +14,12 @@ import (
 // The rules that opened them are gone with that life (kill -9, power), so nobody
 // else would: the wall would say "ongoing" for ever. They end when they were
 // last seen. What the earlier life still had in its outbox came before this.
-func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) error {
-	var known sql.NullInt64
-	err := t.QueryRow(ctx, `SELECT started_at FROM nodes WHERE name = $1`, node).Scan(&known)
-	if err != nil || known.Int64 == micro(started) {
-		return err // the same life as before: it repeats its report
+func (t *Tx) closeStale(ctx context.Context, node string, known int64, started time.Time) error {
+	if known == micro(started) {
+		return nil // the same life as before: it repeats its report
 	}
 	var stale []api.Alert
-	err = t.each(ctx, `SELECT body FROM alerts WHERE node = $1 AND phase <> $2 AND start_at < $3`,
+	err := t.each(ctx, `SELECT body FROM alerts WHERE node = $1 AND phase <> $2 AND start_at < $3`,
 		[]any{node, string(api.Closed), micro(started)}, func(r *sql.Rows) error {
 			var body string
 			var a api.Alert
@@ -58,18 +56,13 @@ func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) err
 // closeLate closes an incident that an earlier life of its node wrote down and
 // that comes only now, after the new life has reported itself: closeStale has been
 // here already.
-func (t *Tx) closeLate(ctx context.Context, e *api.Envelope, a *api.Alert) error {
+func (t *Tx) closeLate(e *api.Envelope, a *api.Alert) {
 	if a.Phase == api.Closed || e.Time.IsZero() {
-		return nil
+		return
 	}
-	var started int64
-	if err := t.QueryRow(ctx, `SELECT started_at FROM nodes WHERE name = $1`, e.Node).Scan(&started); err != nil {
-		return fmt.Errorf("alert %s: life of its node: %w", a.ID, err)
-	}
-	if micro(e.Time) < started && micro(a.Last) < started {
+	if started := t.nodes[e.Node].started; micro(e.Time) < started && micro(a.Last) < started {
 		closeAtLast(a)
 	}
-	return nil
 }
 
 // closeAtLast ends an incident when it was last seen.

@@ -14,7 +14,8 @@ type Tx struct {
 	tx      *sql.Tx
 	stmts   map[string]*sql.Stmt // prepared in this transaction, which closes them; nil where the driver keeps its own
 	now     time.Time
-	changes []Change
+	changes []Change              // numbered when fn has returned
+	nodes   map[string]*nodeState // of the nodes that were heard of, written when fn has returned
 }
 
 // Update runs fn in one writing transaction and commits when it returns nil;
@@ -38,6 +39,12 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error
 		t.stmts = map[string]*sql.Stmt{}
 	}
 	if err := fn(t); err != nil {
+		return nil, err
+	}
+	if err := t.writeNodes(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.writeChanges(ctx); err != nil {
 		return nil, err
 	}
 	if len(t.changes) > 0 {

@@ -34,7 +34,7 @@ type ProducerOptions struct {
 	Batch      int                   // most entries in one transaction; default 256
 	BatchBytes int                   // about the most bytes in one transaction at first; more where the link carries them in 0.1 s, fewer where they take 0.4 s, for an alert may have to wait for them; default 512 KiB
 	MaxLen     int64                 // nothing but pictures is sent while the stream has so many entries; default 100,000
-	Backlog    int64                 // what an outage left, and states, are sent while the stream has fewer entries, so that alerts of now are read soon; default 1,024
+	Backlog    int64                 // what an outage left, and states, are sent while the stream has fewer entries, so that alerts of now are read soon; default 512
 	Pictures   int64                 // pictures are sent while their stream has fewer entries; default 1,024
 	Block      time.Duration         // longest wait for receipts, and so for Run to see that ctx is done; default 1 s
 	CheckEvery time.Duration         // how often it is asked whether Redis still has what no center has committed; default 5 s
@@ -73,7 +73,7 @@ func NewProducer(o ProducerOptions) *Producer {
 	o.Batch = cmp.Or(o.Batch, 256)
 	o.BatchBytes = cmp.Or(o.BatchBytes, 512<<10)
 	o.MaxLen = cmp.Or(o.MaxLen, 100_000)
-	o.Backlog = min(cmp.Or(o.Backlog, 1024), o.MaxLen)
+	o.Backlog = min(cmp.Or(o.Backlog, 512), o.MaxLen)
 	o.Pictures = cmp.Or(o.Pictures, 1024)
 	o.Block = cmp.Or(o.Block, time.Second)
 	o.CheckEvery = cmp.Or(o.CheckEvery, 5*time.Second)

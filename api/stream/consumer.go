@@ -99,7 +99,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	r := reader{opt: c.opt, log: c.log, m: c.m, key: c.opt.Stream}
 	g.Go(func() error { return r.run(ctx) })
 	for _, suffix := range []string{"", secondReader} {
-		r := reader{opt: c.opt, log: c.log, m: c.m, key: c.opt.Stream + PicturesSuffix}
+		r := reader{opt: c.opt, log: c.log, m: c.m, key: c.opt.Stream + PicturesSuffix, most: c.opt.Batch}
 		r.opt.Name += suffix
 		g.Go(func() error { return r.run(ctx) })
 	}

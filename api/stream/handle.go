@@ -154,7 +154,9 @@ func (r *reader) attach(m *Message, jpeg []byte) {
 func (r *reader) call(ctx context.Context, batch []Message) error {
 	start := time.Now()
 	err := r.opt.Handle(ctx, batch)
-	r.m.handle.Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	r.m.handle.Observe(took.Seconds())
+	r.adapt(len(batch), took)
 	if err != nil {
 		r.m.handleErrors.Inc()
 		return err
@@ -165,6 +167,25 @@ func (r *reader) call(ctx context.Context, batch []Message) error {
 		r.m.lag.Set(max(time.Since(newest).Seconds(), 0))
 	}
 	return nil
+}
+
+// Batches of pictures follow the store: texts wait for the same database, for as
+// long as a batch takes.
+const (
+	fastHandle   = 50 * time.Millisecond
+	slowHandle   = 150 * time.Millisecond
+	leastPicture = 8
+)
+
+// adapt sizes the next batch of pictures by how long the last one took.
+func (r *reader) adapt(n int, took time.Duration) {
+	switch {
+	case r.key == r.opt.Stream:
+	case took > slowHandle:
+		r.opt.Batch = max(min(r.opt.Batch, n)/2, min(leastPicture, r.most))
+	case took < fastHandle && n >= r.opt.Batch:
+		r.opt.Batch = min(2*r.opt.Batch, r.most)
+	}
 }
 
 // singly hands the messages over one by one after a batch failed, and returns

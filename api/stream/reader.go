@@ -22,6 +22,7 @@ type reader struct {
 	m   *consumerMetrics
 	key string // of the stream
 
+	most    int       // messages in a batch of pictures; opt.Batch is how many it is now
 	own     string    // own pending entries from this ID on are still to be read; "" when there are none
 	unacked []Message // handled, but Redis failed before it was told
 	claimed time.Time // when dead consumers were last looked for

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -180,6 +181,7 @@ func (l *loader) checkReadable(path string, p *place) []byte {
 func (l *loader) checkCenter(c *Center, p *place) {
 	l.checkReadable(c.DivisionsFile, p.to("divisions_file"))
 	l.resolve(&c.Postgres, p.to("postgres"))
+	l.checkPictures(&c.Pictures, p.to("pictures"))
 	if strings.Contains(c.Database, "://") {
 		l.wrong(p.to("database"), "is an address", "write the path of an SQLite file, relative to data_dir; an address of PostgreSQL, which holds a password, comes by postgres: {env: NAME}")
 	}
@@ -195,6 +197,31 @@ func (l *loader) checkCenter(c *Center, p *place) {
 		}
 		if _, err := tls.X509KeyPair(cert, key); err != nil {
 			l.wrong(p.to("tls_cert"), "and tls_key are not a pair in PEM form", "write the certificate chain in tls_cert and its own key in tls_key")
+		}
+	}
+}
+
+// checkPictures checks that a bucket is named whole or not at all.
+func (l *loader) checkPictures(c *Pictures, p *place) {
+	l.resolve(&c.AccessKey, p.to("access_key"))
+	l.resolve(&c.SecretKey, p.to("secret_key"))
+	if c.Bucket == "" {
+		if c.Endpoint != "" {
+			l.wrong(p.to("endpoint"), "stands without bucket", "add bucket, or remove endpoint to keep pictures in data_dir")
+		}
+		return
+	}
+	if c.Endpoint == "" {
+		l.wrong(p.to("bucket"), "stands without endpoint", "add endpoint: host:port of the object store")
+	} else if _, port, err := net.SplitHostPort(c.Endpoint); err != nil || port == "" || strings.Contains(c.Endpoint, "/") {
+		l.wrong(p.to("endpoint"), "is not host:port", "write for example 10.0.0.9:9000, and tls: true where the store speaks TLS")
+	}
+	for _, key := range []struct {
+		name string
+		set  bool
+	}{{"access_key", c.AccessKey.Set()}, {"secret_key", c.SecretKey.Set()}} {
+		if !key.set {
+			l.wrong(p.to("bucket"), "stands without "+key.name, "add "+key.name+": {env: NAME} or {file: PATH}")
 		}
 	}
 }

@@ -24,6 +24,7 @@ func defaultConfig() Config {
 func defaultEdge() Edge {
 	return Edge{
 		Listen:   "127.0.0.1:9680",
+		SiteDown: 3,
 		Outbox:   Outbox{MaxBytes: 1 << 30, MaxAge: Duration(720 * time.Hour)},
 		Detector: Detector{Runtime: RuntimeAuto, Threads: 1, Workers: 1, MaxPerSecond: 6, MaxWait: Duration(time.Second)},
 		Budget:   Budget{Turn: Duration(6 * time.Second)},
@@ -63,6 +64,7 @@ func defaultCenter() Center {
 	return Center{
 		Listen:       "127.0.0.1:9600",
 		Database:     "center.db",
+		Pictures:     Pictures{Region: "us-east-1"},
 		MinPoints:    5,
 		SessionFor:   Duration(12 * time.Hour),
 		OfflineAfter: Duration(3 * time.Minute),

@@ -8,6 +8,7 @@ type Edge struct {
 	Budget   Budget   `yaml:"budget" json:"budget,omitempty"`
 	GB28181  *GB28181 `yaml:"gb28181" json:"gb28181,omitempty" jsonschema_description:"Cameras and recorders that register by GB/T 28181. Default: none, nothing listens."`
 	Defaults Stream   `yaml:"defaults" json:"defaults,omitempty" jsonschema_description:"Stream settings that every camera starts from."`
+	SiteDown int      `yaml:"site_down_cameras" json:"site_down_cameras,omitempty" limit:"2..1000" jsonschema_description:"When at least so many cameras behind one uplink, and four of five, lose their frames together, one alert says that the site is down instead of one for each."`
 	Cameras  []Camera `yaml:"cameras" json:"cameras,omitempty" items:"0..10000"`
 }
 

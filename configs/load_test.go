@@ -131,6 +131,7 @@ func TestLoadNamesOneProblem(t *testing.T) {
 		{"listen port", "edge: {}\ncenter: {listen: " + mark + "'h:70000'}\n", "center.listen", "port that is not 1..65535", "127.0.0.1:9600"},
 		{"database address", "edge: {}\ncenter: {database: " + mark + "'postgres://u:hunter2@h/db'}\n", "center.database", "is an address", "SQLite"},
 		{"certificate alone", "edge: {}\ncenter: {tls_cert: " + mark + "c.pem}\n", "center.tls_cert", "without tls_key", "add tls_key"},
+		{"address without a bucket", "edge: {}\ncenter: {pictures: {endpoint: " + mark + "\"s3:9000\"}}\n", "center.pictures.endpoint", "without bucket", "data_dir"},
 		{"key alone", "edge: {}\ncenter: {tls_key: " + mark + "c.pem}\n", "center.tls_key", "without tls_cert", "add tls_cert"},
 		{"divisions file", "edge: {}\ncenter: {divisions_file: " + mark + "d.csv}\n", "center.divisions_file", "there is no such file", "configuration file"},
 		{"model is a folder", "edge: {detector: {model: " + mark + "/}}\ncenter: {}\n", "edge.detector.model", "is not a file", "path of a file"},
@@ -458,5 +459,29 @@ func BenchmarkLoadThousandCameras(b *testing.B) {
 		if _, err := loadText(text.String()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestBucketIsNamedWhole(t *testing.T) {
+	for name, tt := range map[string]struct{ pictures, what string }{
+		"whole":               {"{bucket: b, endpoint: 's3:9000', access_key: {env: K}, secret_key: {env: S}}", ""},
+		"without its address": {"{bucket: b, access_key: {env: K}, secret_key: {env: S}}", "without endpoint"},
+		"without a key":       {"{bucket: b, endpoint: 's3:9000', access_key: {env: K}}", "without secret_key"},
+		"at an URL":           {"{bucket: b, endpoint: 'http://s3:9000', access_key: {env: K}, secret_key: {env: S}}", "not host:port"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := "edge: {}\ncenter: {pictures: " + tt.pictures + "}\n"
+			c, err := load([]byte(text), "test.yaml", "/nowhere", Options{Getenv: func(string) string { return "hunter2" }})
+			if tt.what != "" {
+				var problems Problems
+				require.ErrorAs(t, err, &problems)
+				require.Len(t, problems, 1)
+				require.Contains(t, problems[0].What, tt.what)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "hunter2", c.Center.Pictures.SecretKey.Value())
+			require.Equal(t, "us-east-1", c.Center.Pictures.Region)
+		})
 	}
 }

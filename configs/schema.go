@@ -53,7 +53,7 @@ func structs() []reflect.Type {
 		reflect.TypeFor[Config](), reflect.TypeFor[Log](), reflect.TypeFor[Redis](), reflect.TypeFor[Secret](),
 		reflect.TypeFor[Edge](), reflect.TypeFor[Outbox](), reflect.TypeFor[Detector](), reflect.TypeFor[Stream](),
 		reflect.TypeFor[Camera](), reflect.TypeFor[CameraTLS](), reflect.TypeFor[Motion](), reflect.TypeFor[Gate](), reflect.TypeFor[Zone](),
-		reflect.TypeFor[Line](), reflect.TypeFor[Rule](), reflect.TypeFor[Center](),
+		reflect.TypeFor[Line](), reflect.TypeFor[Rule](), reflect.TypeFor[Center](), reflect.TypeFor[Pictures](),
 		reflect.TypeFor[GB28181](), reflect.TypeFor[GB28181Media](), reflect.TypeFor[GB28181Device](),
 	}
 }
@@ -90,6 +90,8 @@ func defaultsOf(t reflect.Type) any {
 		return defaultGB28181().Media
 	case reflect.TypeFor[Center]():
 		return defaultCenter()
+	case reflect.TypeFor[Pictures]():
+		return defaultCenter().Pictures
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (f *Fleet) start(c configs.Camera) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	f.mu.Lock()
-	w.link = f.holdLink(uplinkOf(c))
+	w.link = f.holdLink(UplinkOf(c))
 	f.workers[record.ID] = w
 	f.mu.Unlock()
 
@@ -226,7 +226,7 @@ func (f *Fleet) stop(ws []*worker) {
 		}
 		f.mu.Lock()
 		delete(f.workers, w.record.ID)
-		name := uplinkOf(w.cam)
+		name := UplinkOf(w.cam)
 		if w.link.users--; w.link.users == 0 {
 			delete(f.links, name)
 		}

@@ -76,9 +76,9 @@ func (u *uplink) acquire(ctx context.Context) error {
 // release ends the attempt, well or badly.
 func (u *uplink) release() { <-u.slots }
 
-// uplinkOf names the link a camera is behind: what the operator says, else the
+// UplinkOf names the link a camera is behind: what the operator says, else the
 // host of its address, else (files) the camera itself.
-func uplinkOf(c configs.Camera) string {
+func UplinkOf(c configs.Camera) string {
 	if c.Uplink != "" {
 		return "uplink " + c.Uplink
 	}

@@ -36,9 +36,9 @@ func TestBackoffSpreads(t *testing.T) {
 }
 
 func TestUplinkOf(t *testing.T) {
-	require.Equal(t, "uplink south", uplinkOf(configs.Camera{ID: "a", URL: "rtsp://10.0.0.1/x", Uplink: "south"}))
-	require.Equal(t, "host 10.0.0.1", uplinkOf(configs.Camera{ID: "a", URL: "rtsp://10.0.0.1:8554/x"}))
-	require.Equal(t, "camera a", uplinkOf(configs.Camera{ID: "a", URL: "file:///x.h264"}))
+	require.Equal(t, "uplink south", UplinkOf(configs.Camera{ID: "a", URL: "rtsp://10.0.0.1/x", Uplink: "south"}))
+	require.Equal(t, "host 10.0.0.1", UplinkOf(configs.Camera{ID: "a", URL: "rtsp://10.0.0.1:8554/x"}))
+	require.Equal(t, "camera a", UplinkOf(configs.Camera{ID: "a", URL: "file:///x.h264"}))
 }
 
 func TestUplinkLetsFourThroughAtATime(t *testing.T) {

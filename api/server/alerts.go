@@ -1,12 +1,9 @@
 package server
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -131,7 +128,7 @@ func (s *Server) registeredPicture(c *gin.Context) ([]byte, error) {
 	if err != nil {
 		return nil, asRefusal(err)
 	}
-	file, p, err := s.opt.Store.Picture(ctx, id)
+	p, err := s.opt.Store.Picture(ctx, id)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExpired) {
 		return nil, problem(codeNoPicture)
 	}
@@ -148,15 +145,12 @@ func (s *Server) registeredPicture(c *gin.Context) ([]byte, error) {
 		s.log.ErrorContext(ctx, "access register not written, picture refused", "alert", id, "err", err)
 		return nil, problem(codeNoRegister)
 	}
-	b, err := os.ReadFile(file)
-	if errors.Is(err, os.ErrNotExist) { // it expired between the question and the answer
+	b, err := s.opt.Store.ReadPicture(ctx, p)
+	if errors.Is(err, store.ErrExpired) { // it expired between the question and the answer
 		return nil, problem(codeNoPicture)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("picture of %s: %w", id, err)
-	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != p.SHA256 {
-		return nil, fmt.Errorf("picture of %s: the file is not what was stored", id)
 	}
 	return b, nil
 }

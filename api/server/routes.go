@@ -75,6 +75,9 @@ func (s *Server) routes() []route {
 		{get, routeStream, anyUser, s.getStream},
 
 		{get, prefix + "/access-register", adminOnly, s.getRegister},
+		{get, prefix + "/dead-letters", adminOnly, s.getLetters},
+		{post, prefix + "/dead-letters/:id/requeue", adminOnly, s.postRequeue},
+		{del, prefix + "/dead-letters/:id", adminOnly, s.deleteLetter},
 		{get, prefix + "/users", adminOnly, s.getUsers},
 		{post, prefix + "/users", adminOnly, s.postUser},
 		{patch, prefix + "/users/:name", adminOnly, s.patchUser},

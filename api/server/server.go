@@ -30,6 +30,8 @@ type Options struct {
 	Divisions *coverage.Divisions // names of places; default: none, codes only
 	Audit     *audit.Register
 
+	DeadLetters DeadLetters // messages that no center could take
+
 	Web        fs.FS                 // the built page, index.html at its root; default none: the interface only
 	Gatherer   prometheus.Gatherer   // what /metrics shows
 	Registerer prometheus.Registerer // where this room's metrics go
@@ -78,8 +80,8 @@ type Server struct {
 // store's changes. It computes one password hash (some 20 ms). The caller calls
 // Close, before it closes the store.
 func New(opt Options) (*Server, error) {
-	if opt.Store == nil || opt.Events == nil || opt.Coverage == nil || opt.Audit == nil || opt.Gatherer == nil || opt.Registerer == nil {
-		return nil, errors.New("server: store, events, coverage, audit, gatherer and registerer are required")
+	if opt.Store == nil || opt.Events == nil || opt.Coverage == nil || opt.Audit == nil || opt.DeadLetters == nil || opt.Gatherer == nil || opt.Registerer == nil {
+		return nil, errors.New("server: store, events, coverage, audit, dead letters, gatherer and registerer are required")
 	}
 	opt = withDefaults(opt)
 	m, err := newMetrics(opt.Registerer)

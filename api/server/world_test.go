@@ -82,7 +82,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w.opt = Options{
 		Store: w.store, Events: grid.New(w.store, grid.Options{}),
 		Coverage: coverage.New(w.store, divisions, coverage.Options{MinPoints: 5, OfflineAfter: time.Minute}), Divisions: divisions,
-		Audit: audit.New(w.store), Web: builtPage(), Gatherer: w.registry, Registerer: w.registry, Log: log, Now: w.now,
+		Audit: audit.New(w.store), DeadLetters: noLetters(t), Web: builtPage(), Gatherer: w.registry, Registerer: w.registry, Log: log, Now: w.now,
 	}
 	for _, f := range change {
 		f(&w.opt)
@@ -99,6 +99,13 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		require.NoError(t, w.store.Close())
 	})
 	return w
+}
+
+// noLetters are the dead letters of a Redis that does not answer.
+func noLetters(t *testing.T) DeadLetters {
+	c := stream.NewClient(stream.ClientOptions{Addresses: []string{"unix://" + filepath.Join(t.TempDir(), "nobody")}})
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return stream.NewDeadLetters(c, "test:{alerts}")
 }
 
 func (w *world) database() string { return filepath.Join(w.dir, "center.db") }

@@ -257,7 +257,7 @@ func (s *Store) restoreMember(ctx context.Context, t *Tx, h *tar.Header, in io.R
 		if err := t.run(ctx, "SELECT 1"); err != nil {
 			return err
 		}
-		return s.restorePicture(ctx, pictureHash(name), io.LimitReader(in, int64(s.opt.MaxPicture)+1))
+		return s.restorePicture(ctx, strings.TrimSuffix(name, pictureSuffix), io.LimitReader(in, int64(s.opt.MaxPicture)+1))
 	}
 	return errors.New("is no part of a backup")
 }
@@ -392,18 +392,18 @@ func parseRow(line []byte) ([]any, error) {
 	return row, nil
 }
 
-func (s *Store) backupPicture(_ context.Context, out *tar.Writer, sha string, at time.Time) (bool, error) {
-	body, err := os.ReadFile(picturePath(s.opt.PictureDir, sha))
-	if errors.Is(err, os.ErrNotExist) {
+func (s *Store) backupPicture(ctx context.Context, out *tar.Writer, sha string, at time.Time) (bool, error) {
+	body, err := s.blobs.get(ctx, blobName(sha), int64(s.opt.MaxPicture)+1)
+	if errors.Is(err, errGone) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, writeMember(out, path.Join(pictureFolder, sha+".jpg"), at, body)
+	return true, writeMember(out, path.Join(pictureFolder, sha+pictureSuffix), at, body)
 }
 
-func (s *Store) restorePicture(_ context.Context, sha string, r io.Reader) error {
+func (s *Store) restorePicture(ctx context.Context, sha string, r io.Reader) error {
 	body, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -411,8 +411,5 @@ func (s *Store) restorePicture(_ context.Context, sha string, r io.Reader) error
 	if sum := sha256.Sum256(body); !isHash(sha) || hex.EncodeToString(sum[:]) != sha {
 		return errors.New("is not the picture of its name: the file is damaged")
 	}
-	if _, err := writeFile(s.opt.PictureDir, sha, body); err != nil {
-		return err
-	}
-	return nil
+	return s.blobs.put(ctx, []blob{{sha, body}})
 }

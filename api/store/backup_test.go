@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
-	"os"
 	"testing"
 	"time"
 
@@ -54,11 +53,7 @@ func TestBackupComesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, m.Rows, got.Rows)
 	require.Equal(t, tables(t, s), tables(t, other))
-	path, _, err := other.Picture(t.Context(), "b")
-	require.NoError(t, err)
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, jpeg("two", noon).JPEG, b)
+	require.Equal(t, jpeg("two", noon).JPEG, readPicture(t, other, "b"))
 
 	require.Greater(t, save(t, other, alertEnvelope(7, "c", api.Opened, 0))[0].Seq, m.Rows["changes"], "numbers go on")
 	_, err = other.Restore(t.Context(), bytes.NewReader(file.Bytes()), nil)

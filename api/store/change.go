@@ -26,19 +26,49 @@ type Change struct {
 }
 
 // Changed notes that a thing is not what it was. Numbers are given inside the
-// transaction and writers wait for each other, so no number becomes visible
-// before a smaller one.
-func (t *Tx) Changed(ctx context.Context, kind ChangeKind, id string) error {
-	seq, err := t.Next(ctx, "change")
-	if err != nil {
-		return err
+// transaction, at its end, and writers wait for each other, so no number becomes
+// visible before a smaller one.
+func (t *Tx) Changed(_ context.Context, kind ChangeKind, id string) error {
+	t.changes = append(t.changes, Change{Kind: kind, ID: id, Seq: int64(len(t.changes)) + 1})
+	return nil
+}
+
+// changesAtOnce is how many rows one statement writes: every database takes its
+// three arguments each.
+const changesAtOnce = 100
+
+// writeChanges numbers what changed, each thing once, and writes it down.
+func (t *Tx) writeChanges(ctx context.Context) error {
+	t.changes = lastOfEach(t.changes)
+	if len(t.changes) == 0 {
+		return nil
 	}
-	_, err = t.Exec(ctx, `INSERT INTO changes (kind, ref, seq) VALUES ($1, $2, $3)
-		ON CONFLICT (kind, ref) DO UPDATE SET seq = excluded.seq`, string(kind), id, seq)
+	n := int64(len(t.changes))
+	var last int64
+	err := t.QueryRow(ctx, `UPDATE counters SET value = value + $1 WHERE name = 'change' RETURNING value`, n).Scan(&last)
 	if err != nil {
-		return fmt.Errorf("store: change of %s %s: %w", kind, id, err)
+		return fmt.Errorf("store: number of a change: %w", err)
 	}
-	t.changes = append(t.changes, Change{Kind: kind, ID: id, Seq: seq})
+	for i := range t.changes {
+		t.changes[i].Seq = last - n + int64(i) + 1
+	}
+	for rest := t.changes; len(rest) > 0; {
+		page := rest[:min(len(rest), changesAtOnce)]
+		rest = rest[len(page):]
+		q := "INSERT INTO changes (kind, ref, seq) VALUES "
+		var args []any
+		for i, c := range page {
+			if i > 0 {
+				q += ", "
+			}
+			q += fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
+			args = append(args, string(c.Kind), c.ID, c.Seq)
+		}
+		q += " ON CONFLICT (kind, ref) DO UPDATE SET seq = excluded.seq"
+		if _, err := t.Exec(ctx, q, args...); err != nil {
+			return fmt.Errorf("store: %d changes: %w", len(page), err)
+		}
+	}
 	return nil
 }
 

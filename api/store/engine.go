@@ -18,6 +18,8 @@ type engine struct {
 	// one locks: writers wait for each other, in all processes, so that no change
 	// number becomes visible before a smaller one.
 	lock string
+	// prepare says that a writing transaction should parse each statement once.
+	prepare bool
 	// notify is the statement that tells the other replicas of a change.
 	notify string
 	// follow calls heard for every change that another replica may have made,

@@ -2,19 +2,13 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
-// orphanAge is how old a file without a row must be before it is deleted: far
+// orphanAge is how old a picture without a row must be before it is deleted: far
 // longer than a Save takes, so that another process of the center that is about
 // to commit is not robbed.
 const orphanAge = time.Hour
@@ -22,12 +16,12 @@ const orphanAge = time.Hour
 // Expired is what one Expire deleted.
 type Expired struct {
 	Pictures int // alerts whose picture's time was over
-	Orphans  int // files that no alert refers to: older pictures of an alert, leftovers of a crash
+	Orphans  int // pictures that no alert refers to: older pictures of an alert, leftovers of a crash
 	Sessions int // logins that had ended
 }
 
 // Expire deletes the picture bytes of alerts whose time is over (Options.Keep…),
-// files that no alert refers to, and sessions that have ended. The alert and
+// pictures that no alert refers to, and sessions that have ended. The alert and
 // what was decided about it stay. What cannot be deleted is tried again at the
 // next call; call it hourly.
 func (s *Store) Expire(ctx context.Context, now time.Time) (Expired, error) {
@@ -35,9 +29,13 @@ func (s *Store) Expire(ctx context.Context, now time.Time) (Expired, error) {
 	if err != nil {
 		return out, err
 	}
-	// The walk over all files holds nobody up; what it found is then looked at
+	// The walk over all pictures holds nobody up; what it found is then looked at
 	// again together with the rows, for a Save may have taken it into use.
-	names, err := leftovers(s.opt.PictureDir, now.Add(-orphanAge))
+	var names []string
+	err = s.blobs.older(ctx, now.Add(-orphanAge), func(name string) error {
+		names = append(names, name)
+		return nil
+	})
 	if err != nil {
 		return out, fmt.Errorf("store: expire: %w", err)
 	}
@@ -76,9 +74,7 @@ func (s *Store) expireRows(ctx context.Context, now time.Time) (Expired, error) 
 	s.metrics.expired.Add(float64(out.Pictures))
 	var errs []error
 	for _, sha := range gone {
-		if err := os.Remove(picturePath(s.opt.PictureDir, sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, s.blobs.remove(ctx, blobName(sha)))
 	}
 	return out, errors.Join(errs...)
 }
@@ -128,32 +124,6 @@ func (t *Tx) dropUnreferenced(ctx context.Context) ([]string, error) {
 	return gone, err
 }
 
-// leftovers returns pictures, whole or half written, that are older than before.
-// Files it does not know by their name are not ours.
-func leftovers(dir string, before time.Time) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || (pictureHash(d.Name()) == "" && !strings.HasPrefix(d.Name(), newPrefix)) {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil && info.ModTime().Before(before) {
-			names = append(names, path)
-		}
-		return err
-	})
-	return names, err
-}
-
-// pictureHash returns the hash in the name of a picture's file, or "".
-func pictureHash(name string) string {
-	sha, ok := strings.CutSuffix(name, ".jpg")
-	if !ok || len(sha) != hex.EncodedLen(sha256.Size) {
-		return ""
-	}
-	return sha
-}
-
 func (s *Store) removeLeftovers(ctx context.Context, names []string) (int, error) {
 	s.pictures.Lock()
 	defer s.pictures.Unlock()
@@ -168,10 +138,10 @@ func (s *Store) removeLeftovers(ctx context.Context, names []string) (int, error
 	n := 0
 	var errs []error
 	for _, name := range names {
-		if kept[pictureHash(filepath.Base(name))] {
+		if kept[blobHash(name)] {
 			continue
 		}
-		if err := os.Remove(name); err != nil {
+		if err := s.blobs.remove(ctx, name); err != nil {
 			errs = append(errs, err)
 			continue
 		}

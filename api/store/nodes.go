@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sharpeyes/sharpeyes/api"
@@ -24,6 +26,47 @@ type NodeRow struct {
 	Devices *api.DeviceReport // nil when it is no GB/T 28181 platform
 }
 
+// nodeState is what a transaction knows of a node.
+type nodeState struct {
+	last, newest, seen, started int64 // as the columns last_seq, newest_at, seen_at, started_at
+}
+
+// node returns what is known of a node, and makes its row when there is none: what
+// came before this center's first day is not missing.
+func (t *Tx) node(ctx context.Context, e *api.Envelope, seen int64) (*nodeState, error) {
+	if n := t.nodes[e.Node]; n != nil {
+		return n, nil
+	}
+	var n nodeState
+	err := t.QueryRow(ctx, `SELECT last_seq, newest_at, seen_at, started_at FROM nodes WHERE name = $1`, e.Node).
+		Scan(&n.last, &n.newest, &n.seen, &n.started)
+	if errors.Is(err, sql.ErrNoRows) {
+		n = nodeState{last: int64(e.Seq), newest: micro(e.Time), seen: seen}
+		_, err = t.Exec(ctx, `INSERT INTO nodes (name, last_seq, newest_at, seen_at) VALUES ($1, $2, $3, $4)`, e.Node, n.last, n.newest, n.seen)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.nodes == nil {
+		t.nodes = map[string]*nodeState{}
+	}
+	t.nodes[e.Node] = &n
+	return &n, nil
+}
+
+// writeNodes writes what the transaction heard of nodes.
+func (t *Tx) writeNodes(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(t.nodes)) {
+		n := t.nodes[name]
+		_, err := t.Exec(ctx, `UPDATE nodes SET last_seq = $2, newest_at = $3, seen_at = $4, started_at = $5 WHERE name = $1`,
+			name, n.last, n.newest, n.seen, n.started)
+		if err != nil {
+			return fmt.Errorf("store: node %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // trackNode notes that a node lives and which of its numbers came. It answers
 // true when the node began to number anew: a number that was passed long ago,
 // under a time later than any seen.
@@ -32,49 +75,49 @@ func (t *Tx) trackNode(ctx context.Context, e *api.Envelope) (restarted bool, er
 	// A backlog read after a night says nothing of the node's life now, and a
 	// node's clock may be ahead: the earlier of the two clocks is the safe one.
 	seen := min(sent, micro(t.Now()))
-	var last, newest int64
-	err = t.QueryRow(ctx, `SELECT last_seq, newest_at FROM nodes WHERE name = $1`, e.Node).Scan(&last, &newest)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		// What came before this center's first day is not missing.
-		last = seq
-		_, err = t.Exec(ctx, `INSERT INTO nodes (name, last_seq, newest_at, seen_at) VALUES ($1, $2, $3, $4)`, e.Node, seq, sent, seen)
-	case err != nil:
-	case seq > last:
-		if seq > last+1 {
-			_, err = t.Exec(ctx, `INSERT INTO node_gaps (node, from_seq, to_seq) VALUES ($1, $2, $3)`, e.Node, last+1, seq-1)
-		}
-		last = seq
-	case seq < last:
-		var filled bool
-		if filled, err = t.fillGap(ctx, e.Node, seq); err == nil && !filled && sent > newest {
-			restarted, last = true, seq
-			_, err = t.Exec(ctx, `DELETE FROM node_gaps WHERE node = $1`, e.Node)
-		}
-	}
+	n, err := t.node(ctx, e, seen)
 	if err != nil {
 		return false, fmt.Errorf("node %s: %w", e.Node, err)
 	}
-	_, err = t.Exec(ctx, `UPDATE nodes SET last_seq = $2,
-		newest_at = CASE WHEN newest_at < $3 THEN $3 ELSE newest_at END,
-		seen_at = CASE WHEN seen_at < $4 THEN $4 ELSE seen_at END WHERE name = $1`, e.Node, last, sent, seen)
+	newest := n.newest
+	switch {
+	case seq > n.last:
+		if seq > n.last+1 {
+			_, err = t.Exec(ctx, `INSERT INTO node_gaps (node, from_seq, to_seq) VALUES ($1, $2, $3)`, e.Node, n.last+1, seq-1)
+		}
+		n.last = seq
+	case seq < n.last:
+		var filled bool
+		if filled, err = t.fillGap(ctx, e.Node, seq); err == nil && !filled && sent > newest {
+			restarted, n.last = true, seq
+			_, err = t.Exec(ctx, `DELETE FROM node_gaps WHERE node = $1`, e.Node)
+		}
+	}
+	n.newest, n.seen = max(n.newest, sent), max(n.seen, seen)
 	if err == nil && e.NodeUp != nil && sent >= newest {
-		if err = t.closeStale(ctx, e.Node, e.NodeUp.Started); err != nil {
-			return false, fmt.Errorf("node %s: %w", e.Node, err)
+		if err = t.closeStale(ctx, e.Node, n.started, e.NodeUp.Started); err == nil {
+			n.started = micro(e.NodeUp.Started)
+			err = t.describeNode(ctx, e)
 		}
-		var devices []byte
-		if e.NodeUp.GB28181 != nil {
-			if devices, err = json.Marshal(e.NodeUp.GB28181); err != nil {
-				return false, fmt.Errorf("node %s: %w", e.Node, err)
-			}
-		}
-		_, err = t.Exec(ctx, `UPDATE nodes SET version = $2, started_at = $3, cameras = $4, devices = $5 WHERE name = $1`,
-			e.Node, e.NodeUp.Version, micro(e.NodeUp.Started), e.NodeUp.Cameras, string(devices))
 	}
 	if err != nil {
 		return false, fmt.Errorf("node %s: %w", e.Node, err)
 	}
 	return restarted, nil
+}
+
+// describeNode keeps what a node says of itself.
+func (t *Tx) describeNode(ctx context.Context, e *api.Envelope) error {
+	var devices []byte
+	if e.NodeUp.GB28181 != nil {
+		var err error
+		if devices, err = json.Marshal(e.NodeUp.GB28181); err != nil {
+			return err
+		}
+	}
+	_, err := t.Exec(ctx, `UPDATE nodes SET version = $2, cameras = $3, devices = $4 WHERE name = $1`,
+		e.Node, e.NodeUp.Version, e.NodeUp.Cameras, string(devices))
+	return err
 }
 
 // fillGap takes a late number out of the range that misses it.

@@ -9,100 +9,125 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sharpeyes/sharpeyes/api"
 )
 
-// pictureFiles is what one Save has written, so that a failure leaves nothing.
-type pictureFiles struct {
-	dir     string
-	created []string // hashes of files that were not there before
-	used    map[string]bool
-}
-
-// sync makes the names of the new files durable, each folder once.
-func (f *pictureFiles) sync() error {
-	done := map[string]bool{}
-	for _, sha := range f.created {
-		folder := filepath.Dir(picturePath(f.dir, sha))
-		if done[folder] {
-			continue
-		}
-		if err := syncFolder(folder); err != nil {
-			return fmt.Errorf("store: pictures: %w", err)
-		}
-		done[folder] = true
-	}
-	return nil
-}
-
-func (f *pictureFiles) use(sha string) {
-	if f.used == nil {
-		f.used = map[string]bool{}
-	}
-	f.used[sha] = true
-}
-
-func (f *pictureFiles) removeAll() error {
-	f.used = nil
-	return f.removeUnused()
-}
-
-func (f *pictureFiles) removeUnused() error {
-	var errs []error
-	for _, sha := range f.created {
-		if !f.used[sha] {
-			errs = append(errs, os.Remove(picturePath(f.dir, sha)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// newPrefix begins the names of files that are being written.
-const newPrefix = ".new-"
-
-func picturePath(dir, sha string) string {
-	return filepath.Join(dir, sha[:2], sha+".jpg")
-}
-
-// writePicture checks the picture that an envelope names or brings, and writes
-// it to disk when it brings the bytes. It returns nil without an error when there
-// is none or it is refused; of a picture that is still on its way, what it will
-// be.
-func (s *Store) writePicture(files *pictureFiles, e *api.Envelope) (*incoming, error) {
+// look checks the picture that an envelope names or brings. It returns nil when
+// there is none or it is refused; of a picture that is still on its way, what it
+// will be.
+func (s *Store) look(e *api.Envelope) *incoming {
 	named, alert, camera := namedPicture(e)
 	if named == nil {
-		return nil, nil
+		return nil
 	}
 	p := *named
 	if why := s.refusePicture(&p); why != "" {
 		s.metrics.pictures.WithLabelValues(why).Inc()
 		s.log.Error("picture refused, its alert is kept without it", "camera", camera, "alert", alert, "why", why)
-		return nil, nil
+		return nil
 	}
-	if len(p.JPEG) == 0 {
-		return &incoming{AlertPicture: p}, nil
+	in := &incoming{AlertPicture: p, jpeg: p.JPEG}
+	if in.JPEG = nil; len(in.jpeg) > 0 {
+		in.Bytes = len(in.jpeg)
 	}
-	created, err := writeFile(s.opt.PictureDir, p.SHA256, p.JPEG)
+	return in
+}
+
+// putPictures keeps the pictures that came and that an alert waits for. A
+// picture that comes again, or that nobody names any more, is not written again.
+func (s *Store) putPictures(ctx context.Context, batch []*api.Envelope, pictures []*incoming) error {
+	wanted, err := s.wanted(ctx, batch, pictures)
 	if err != nil {
-		return nil, fmt.Errorf("store: picture of alert %s: %w", alert, err)
+		return err
 	}
-	if created {
-		files.created = append(files.created, p.SHA256)
+	var put []blob
+	for i, p := range pictures {
+		if p == nil || len(p.jpeg) == 0 || !wanted[want{pictureOf(batch[i]), p.SHA256}] {
+			continue
+		}
+		p.here = true
+		if !slices.ContainsFunc(put, func(b blob) bool { return b.sha == p.SHA256 }) {
+			put = append(put, blob{p.SHA256, p.jpeg})
+		}
 	}
-	s.metrics.pictures.WithLabelValues("kept").Inc()
-	p.Bytes, p.JPEG = len(p.JPEG), nil
-	return &incoming{AlertPicture: p, here: true}, nil
+	if len(put) == 0 {
+		return nil
+	}
+	begun := time.Now()
+	if err := s.blobs.put(ctx, put); err != nil {
+		s.metrics.pictures.WithLabelValues("failed").Add(float64(len(put)))
+		return fmt.Errorf("store: %d pictures: %w", len(put), err)
+	}
+	s.metrics.put.Observe(time.Since(begun).Seconds())
+	s.metrics.pictures.WithLabelValues("kept").Add(float64(len(put)))
+	return nil
+}
+
+// want is an alert and the picture that it names.
+type want struct{ alert, sha string }
+
+// wanted says which pictures the alerts of the batch, and those in the database,
+// name and do not show. An alert whose picture's time is over wants none.
+func (s *Store) wanted(ctx context.Context, batch []*api.Envelope, pictures []*incoming) (map[want]bool, error) {
+	wanted := map[want]bool{}
+	var ask []any
+	var marks []string
+	for i, p := range pictures {
+		if p == nil {
+			continue
+		}
+		if batch[i].Alert != nil {
+			wanted[want{batch[i].Alert.ID, p.SHA256}] = true
+		}
+		if len(p.jpeg) > 0 {
+			ask = append(ask, pictureOf(batch[i]))
+			marks = append(marks, "$"+strconv.Itoa(len(ask)))
+		}
+	}
+	err := s.View(ctx, func(t *Tx) error {
+		q := "SELECT body, picture, picture_expired FROM alerts WHERE id IN (" + strings.Join(marks, ", ") + ")"
+		return t.each(ctx, q, ask, func(r *sql.Rows) error {
+			var body string
+			var shown sql.NullString
+			var expired bool
+			var a api.Alert
+			if err := r.Scan(&body, &shown, &expired); err != nil {
+				return err
+			}
+			if err := json.Unmarshal([]byte(body), &a); err != nil {
+				return err
+			}
+			if expired {
+				maps.DeleteFunc(wanted, func(w want, _ bool) bool { return w.alert == a.ID })
+			} else if a.Picture != nil && shown.String != a.Picture.SHA256 {
+				wanted[want{a.ID, a.Picture.SHA256}] = true
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: pictures that are waited for: %w", err)
+	}
+	return wanted, nil
+}
+
+// pictureOf returns the ID of the alert that the envelope's picture belongs to.
+func pictureOf(e *api.Envelope) string {
+	_, alert, _ := namedPicture(e)
+	return alert
 }
 
 // incoming is a picture as an envelope tells of it.
 type incoming struct {
 	api.AlertPicture
-	here bool // its bytes came and are on disk
+	jpeg []byte // its bytes, when they came
+	here bool   // they are kept
 }
 
 func namedPicture(e *api.Envelope) (p *api.AlertPicture, alert string, camera api.CameraID) {
@@ -145,48 +170,6 @@ func isHash(s string) bool {
 	return err == nil
 }
 
-// writeFile puts bytes under their hash: written beside, synced, renamed, so
-// that the name never stands for half a picture. The caller syncs the folder. It
-// answers false when the file was there.
-func writeFile(dir, sha string, data []byte) (created bool, err error) {
-	path := picturePath(dir, sha)
-	if st, err := os.Stat(path); err == nil && st.Size() == int64(len(data)) {
-		return false, nil
-	}
-	folder := filepath.Dir(path)
-	err = os.Mkdir(folder, 0o700)
-	if err == nil {
-		err = syncFolder(dir)
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return false, err
-	}
-	f, err := os.CreateTemp(folder, newPrefix+"*") // mode 0600
-	if err != nil {
-		return false, err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return false, errors.Join(err, os.Remove(f.Name()))
-	}
-	return true, nil
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 func (t *Tx) keepPicture(ctx context.Context, p *api.AlertPicture) error {
 	_, err := t.Exec(ctx, `INSERT INTO pictures (sha256, bytes, at) VALUES ($1, $2, $3) ON CONFLICT (sha256) DO NOTHING`,
 		p.SHA256, p.Bytes, micro(p.At))
@@ -198,7 +181,7 @@ func (t *Tx) keepPicture(ctx context.Context, p *api.AlertPicture) error {
 
 // savePicture takes a picture that came after its alert, or the word that it will
 // not come. One that the alert does not name any more is left out.
-func (t *Tx) savePicture(ctx context.Context, r *api.PictureReport, p *incoming, files *pictureFiles) (bool, error) {
+func (t *Tx) savePicture(ctx context.Context, r *api.PictureReport, p *incoming) (bool, error) {
 	var body string
 	var expired bool
 	var shown, lost sql.NullString
@@ -218,6 +201,9 @@ func (t *Tx) savePicture(ctx context.Context, r *api.PictureReport, p *incoming,
 	switch {
 	case expired || a.Picture == nil || a.Picture.SHA256 != sha || shown.String == sha:
 		return false, nil
+	case p != nil && len(p.jpeg) > 0 && !p.here:
+		// Its alert named it while we looked. It comes again.
+		return false, errors.New("a picture was not waited for a moment ago, and is now")
 	case p == nil || !p.here: // lost, or refused
 		if lost.String == sha {
 			return false, nil
@@ -227,7 +213,6 @@ func (t *Tx) savePicture(ctx context.Context, r *api.PictureReport, p *incoming,
 		if err := t.keepPicture(ctx, &p.AlertPicture); err != nil {
 			return false, err
 		}
-		files.use(sha)
 		_, err = t.Exec(ctx, `UPDATE alerts SET picture = $2, picture_lost = NULL WHERE id = $1`, r.Alert, sha)
 	}
 	if err != nil {
@@ -236,21 +221,34 @@ func (t *Tx) savePicture(ctx context.Context, r *api.PictureReport, p *incoming,
 	return true, t.Changed(ctx, KindAlert, r.Alert)
 }
 
-// Picture returns where the JPEG of an alert lies and what it is. It is
-// ErrNotFound without alert or picture, or while the picture is on its way, and ErrExpired when the bytes were
-// deleted. Whoever opens the file registers the look first (api/audit).
-func (s *Store) Picture(ctx context.Context, alertID string) (path string, p api.AlertPicture, err error) {
+// Picture says what the picture of an alert is. It is ErrNotFound without alert
+// or picture, or while the picture is on its way, and ErrExpired when the bytes
+// were deleted.
+func (s *Store) Picture(ctx context.Context, alertID string) (api.AlertPicture, error) {
 	row, err := s.Alert(ctx, alertID)
-	if err != nil {
-		return "", p, err
-	}
 	switch {
+	case err != nil:
+		return api.AlertPicture{}, err
 	case row.Picture == PictureExpired:
-		return "", p, fmt.Errorf("picture of alert %s: %w", alertID, ErrExpired)
+		return api.AlertPicture{}, fmt.Errorf("picture of alert %s: %w", alertID, ErrExpired)
 	case row.Picture != PictureKept:
-		return "", p, fmt.Errorf("picture of alert %s: %w", alertID, ErrNotFound)
+		return api.AlertPicture{}, fmt.Errorf("picture of alert %s: %w", alertID, ErrNotFound)
 	}
-	return picturePath(s.opt.PictureDir, row.Alert.Picture.SHA256), *row.Alert.Picture, nil
+	return *row.Alert.Picture, nil
+}
+
+// ReadPicture returns the JPEG of a picture, checked against its hash; ErrExpired
+// when it was deleted meanwhile. Whoever calls it registers the look first
+// (api/audit). It may wait for the object store, as long as ctx allows.
+func (s *Store) ReadPicture(ctx context.Context, p api.AlertPicture) ([]byte, error) {
+	b, err := s.readBlob(ctx, p.SHA256)
+	if errors.Is(err, errGone) {
+		return nil, fmt.Errorf("picture %s: %w", p.SHA256, ErrExpired)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return b, nil
 }
 
 // keptPictures returns the hashes that have a row.

@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
@@ -37,21 +36,17 @@ func TestPictureFollowsItsAlert(t *testing.T) {
 	}
 	save(t, s, named(1, "a", p, api.Opened, 0))
 	require.Equal(t, PictureComing, state())
-	_, _, err := s.Picture(t.Context(), "a")
+	_, err := s.Picture(t.Context(), "a")
 	require.ErrorIs(t, err, ErrNotFound)
 
 	require.Len(t, save(t, s, pictureEnvelope(1, "a", p, false)), 1, "browsers are told")
 	require.Equal(t, PictureKept, state())
-	path, _, err := s.Picture(t.Context(), "a")
-	require.NoError(t, err)
-	got, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, p.JPEG, got)
+	require.Equal(t, p.JPEG, readPicture(t, s, "a"))
 
 	require.Empty(t, save(t, s, pictureEnvelope(1, "a", p, false), pictureEnvelope(1, "a", p, true)), "twice changes nothing")
 	save(t, s, named(2, "a", p, api.Closed, time.Second))
 	require.Equal(t, PictureKept, state(), "a later phase names it again")
-	require.Equal(t, []string{path}, filesBelow(t, s.opt.PictureDir))
+	require.Equal(t, []string{pathOf(t, s, "a")}, filesBelow(t, s.opt.PictureDir))
 }
 
 func TestPictureThatWillNotCome(t *testing.T) {

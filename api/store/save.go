@@ -14,7 +14,9 @@ import (
 
 // Save keeps a batch of envelopes in one transaction and says what changed.
 // When it returns nil everything is on disk and may be acknowledged; after an
-// error nothing of the batch remains and it should be handed in again. It is
+// error no row of the batch remains and it should be handed in again (pictures
+// that were put before the error wait for that, or for the next expiry). A batch
+// without JPEGs waits for no object store. It is
 // idempotent and does not mind the order: phases of an incident merge, a closed
 // one never opens again, and the newest report of a camera wins.
 //
@@ -29,24 +31,23 @@ func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, erro
 	begun := time.Now()
 	defer func() { s.metrics.save.Observe(time.Since(begun).Seconds()) }()
 
-	s.pictures.Lock()
-	defer s.pictures.Unlock()
-	files := pictureFiles{dir: s.opt.PictureDir}
 	pictures := make([]*incoming, len(batch))
+	bytes := false
 	for i, e := range batch {
-		p, err := s.writePicture(&files, e)
-		if err != nil {
-			return nil, errors.Join(err, files.removeAll())
-		}
-		pictures[i] = p
+		pictures[i] = s.look(e)
+		bytes = bytes || pictures[i] != nil && len(pictures[i].jpeg) > 0
 	}
-	if err := files.sync(); err != nil {
-		return nil, errors.Join(err, files.removeAll())
+	if bytes { // text waits neither for an expiry nor for the object store
+		s.pictures.RLock()
+		defer s.pictures.RUnlock()
+		if err := s.putPictures(ctx, batch, pictures); err != nil {
+			return nil, err
+		}
 	}
 	results := make([]saved, len(batch))
 	changes, err := s.update(ctx, func(t *Tx) error {
 		for i, e := range batch {
-			r, err := s.saveOne(ctx, t, e, pictures[i], &files)
+			r, err := s.saveOne(ctx, t, e, pictures[i])
 			if err != nil {
 				return fmt.Errorf("store: envelope %s/%d: %w", e.Node, e.Seq, err)
 			}
@@ -55,16 +56,12 @@ func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, erro
 		return nil
 	})
 	if err != nil {
-		return nil, errors.Join(err, files.removeAll())
+		return nil, err
 	}
 	for i, e := range batch {
 		s.metrics.envelopes.WithLabelValues(body(e), string(results[i])).Inc()
 	}
-	// Files of alerts whose picture had expired before: nobody refers to them.
-	if err := files.removeUnused(); err != nil {
-		s.log.Warn("picture left behind, the next expiry removes it", "error", err)
-	}
-	return lastOfEach(changes), nil
+	return changes, nil
 }
 
 // saved is what became of an envelope; it is a metric label.
@@ -90,24 +87,27 @@ func body(e *api.Envelope) string {
 	return "node"
 }
 
-func (s *Store) saveOne(ctx context.Context, t *Tx, e *api.Envelope, p *incoming, files *pictureFiles) (saved, error) {
+func (s *Store) saveOne(ctx context.Context, t *Tx, e *api.Envelope, p *incoming) (saved, error) {
 	if why := refusal(e); why != "" {
 		s.log.Error("envelope refused", "node", e.Node, "seq", e.Seq, "why", why)
 		return savedRefused, nil
 	}
-	restarted, err := t.trackNode(ctx, e)
-	if err != nil {
-		return "", err
-	}
-	if restarted {
-		s.log.Warn("node numbers its envelopes from the beginning again, its outbox was lost or replaced", "node", e.Node, "seq", e.Seq)
+	if e.Picture == nil { // a picture has the number of its alert, which was counted
+		restarted, err := t.trackNode(ctx, e)
+		if err != nil {
+			return "", err
+		}
+		if restarted {
+			s.log.Warn("node numbers its envelopes from the beginning again, its outbox was lost or replaced", "node", e.Node, "seq", e.Seq)
+		}
 	}
 	changed := true
+	var err error
 	switch {
 	case e.Alert != nil:
-		changed, err = t.saveAlert(ctx, e, p, files)
+		changed, err = t.saveAlert(ctx, e, p)
 	case e.Picture != nil:
-		changed, err = t.savePicture(ctx, e.Picture, p, files)
+		changed, err = t.savePicture(ctx, e.Picture, p)
 	case e.Camera != nil:
 		changed, err = t.saveCamera(ctx, e)
 	}
@@ -134,7 +134,7 @@ func refusal(e *api.Envelope) string {
 	return ""
 }
 
-func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming, files *pictureFiles) (bool, error) {
+func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming) (bool, error) {
 	a := *e.Alert
 	a.Picture = nil
 	if p != nil {
@@ -159,6 +159,7 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming, files 
 		}
 		a = merge(old, a)
 	}
+	t.closeLate(e, &a)
 	after, err := json.Marshal(a)
 	if err != nil {
 		return false, fmt.Errorf("alert %s: %w", a.ID, err)
@@ -172,7 +173,6 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming, files 
 		if err := t.keepPicture(ctx, a.Picture); err != nil {
 			return false, err
 		}
-		files.use(a.Picture.SHA256)
 	}
 	if fresh {
 		err = t.insertAlert(ctx, e, a, after, shown)

@@ -14,14 +14,12 @@ import (
 // The rules that opened them are gone with that life (kill -9, power), so nobody
 // else would: the wall would say "ongoing" for ever. They end when they were
 // last seen. What the earlier life still had in its outbox came before this.
-func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) error {
-	var known sql.NullInt64
-	err := t.QueryRow(ctx, `SELECT started_at FROM nodes WHERE name = $1`, node).Scan(&known)
-	if err != nil || known.Int64 == micro(started) {
-		return err // the same life as before: it repeats its report
+func (t *Tx) closeStale(ctx context.Context, node string, known int64, started time.Time) error {
+	if known == micro(started) {
+		return nil // the same life as before: it repeats its report
 	}
 	var stale []api.Alert
-	err = t.each(ctx, `SELECT body FROM alerts WHERE node = $1 AND phase <> $2 AND start_at < $3`,
+	err := t.each(ctx, `SELECT body FROM alerts WHERE node = $1 AND phase <> $2 AND start_at < $3`,
 		[]any{node, string(api.Closed), micro(started)}, func(r *sql.Rows) error {
 			var body string
 			var a api.Alert
@@ -40,8 +38,7 @@ func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) err
 		return fmt.Errorf("incidents left open: %w", err)
 	}
 	for _, a := range stale {
-		end := a.Last
-		a.Phase, a.End = api.Closed, &end
+		closeAtLast(&a)
 		body, err := json.Marshal(a)
 		if err == nil {
 			_, err = t.Exec(ctx, `UPDATE alerts SET phase = $2, body = $3 WHERE id = $1`, a.ID, string(a.Phase), string(body))
@@ -54,4 +51,22 @@ func (t *Tx) closeStale(ctx context.Context, node string, started time.Time) err
 		}
 	}
 	return nil
+}
+
+// closeLate closes an incident that an earlier life of its node wrote down and
+// that comes only now, after the new life has reported itself: closeStale has been
+// here already.
+func (t *Tx) closeLate(e *api.Envelope, a *api.Alert) {
+	if a.Phase == api.Closed || e.Time.IsZero() {
+		return
+	}
+	if started := t.nodes[e.Node].started; micro(e.Time) < started && micro(a.Last) < started {
+		closeAtLast(a)
+	}
+}
+
+// closeAtLast ends an incident when it was last seen.
+func closeAtLast(a *api.Alert) {
+	end := a.Last
+	a.Phase, a.End = api.Closed, &end
 }

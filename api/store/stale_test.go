@@ -50,3 +50,34 @@ func TestNextLifeClosesWhatTheLastLeftOpen(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, api.Opened, row.Alert.Phase)
 }
+
+// What an earlier life wrote down and what comes only after the new life's report
+// does not stay open for ever; what the new life opens does.
+func TestLateAlertOfAnEarlierLifeIsStoredClosed(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		at    time.Duration // when it was written, and last seen
+		phase api.Phase
+		want  api.Phase
+	}{
+		{"opened before", 9 * time.Minute, api.Opened, api.Closed},
+		{"updated before", 9 * time.Minute, api.Updated, api.Closed},
+		{"closed before", 9 * time.Minute, api.Closed, api.Closed},
+		{"opened in the new life", 11 * time.Minute, api.Opened, api.Opened},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, clock := newStore(t)
+			clock.advance(time.Hour)
+			save(t, s, nodeStarted("edge-1", 5, 10*time.Minute))
+			save(t, s, alertEnvelope(4, "a", tc.phase, tc.at))
+			row, err := s.Alert(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, tc.want, row.Alert.Phase)
+			if tc.want == api.Closed {
+				require.NotNil(t, row.Alert.End)
+				require.True(t, row.Alert.End.Equal(row.Alert.Last))
+			}
+			require.Empty(t, save(t, s, alertEnvelope(4, "a", tc.phase, tc.at)), "twice changes nothing")
+		})
+	}
+}

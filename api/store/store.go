@@ -33,7 +33,8 @@ var (
 type Options struct {
 	Path          string                // SQLite file; required unless DSN is given
 	DSN           string                // PostgreSQL 13 or newer: a URL or key=value text as libpq reads it; it holds a password and is never logged
-	PictureDir    string                // folder of the pictures; required
+	PictureDir    string                // folder of the pictures; required unless Bucket is given
+	Bucket        Bucket                // where pictures are kept instead; default none
 	KeepDismissed time.Duration         // pictures of dismissed alerts live this long after the decision; default 168h
 	KeepConfirmed time.Duration         // pictures of confirmed alerts live this long after the decision; default 720h
 	KeepNew       time.Duration         // pictures of alerts nobody decided on live this long after they were taken; default 720h
@@ -46,8 +47,8 @@ type Options struct {
 const day = 24 * time.Hour
 
 func (o *Options) fill() error {
-	if o.Path == "" && o.DSN == "" || o.PictureDir == "" {
-		return errors.New("store: Path or DSN, and PictureDir are required")
+	if o.Path == "" && o.DSN == "" || o.PictureDir == "" && o.Bucket.Name == "" {
+		return errors.New("store: Path or DSN, and PictureDir or Bucket are required")
 	}
 	for _, d := range []struct {
 		at  *time.Duration
@@ -69,7 +70,7 @@ func (o *Options) fill() error {
 	return nil
 }
 
-// Store is an open database with its picture folder. All methods are safe for
+// Store is an open database with its pictures. All methods are safe for
 // concurrent use; writes wait for each other.
 type Store struct {
 	opt     Options
@@ -77,7 +78,10 @@ type Store struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	pictures sync.Mutex // held while picture files and their rows change together
+	blobs blobs
+	// pictures is held while pictures and their rows change together: for reading
+	// by who adds, for writing by who deletes.
+	pictures sync.RWMutex
 
 	unfollow  context.CancelFunc // ends the goroutine that hears of other replicas; nil without one
 	following chan struct{}      // closed when it has ended
@@ -88,21 +92,22 @@ type Store struct {
 
 // Open opens or creates the SQLite file, or connects to PostgreSQL (whose
 // database must exist), makes the picture folder (file and folder are readable by
-// this user only) and brings the schema up to date. A database from a newer
+// this user only; a bucket is not asked for anything yet) and brings the schema up to date. A database from a newer
 // program is refused with ErrNewer and left as it is. The caller closes the
 // store.
 func Open(ctx context.Context, opt Options) (*Store, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
 	}
-	if err := makeFolder(opt.PictureDir); err != nil {
+	kept, err := openBlobs(opt)
+	if err != nil {
 		return nil, err
 	}
 	m, err := newMetrics(opt.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("store: metrics: %w", err)
 	}
-	s := &Store{opt: opt, log: opt.Log, metrics: m, changed: make(chan struct{})}
+	s := &Store{opt: opt, log: opt.Log, blobs: kept, metrics: m, changed: make(chan struct{})}
 	if opt.DSN != "" {
 		s.engine, err = openPostgres(ctx, opt)
 	} else {
@@ -122,6 +127,13 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	return s, nil
 }
 
+func openBlobs(opt Options) (blobs, error) {
+	if opt.Bucket.Name != "" {
+		return openS3(opt.Bucket)
+	}
+	return disk{opt.PictureDir}, makeFolder(opt.PictureDir)
+}
+
 func makeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("store: make folder: %w (check data_dir and its owner)", err)
@@ -134,6 +146,9 @@ func (s *Store) Close() error {
 	if s.unfollow != nil {
 		s.unfollow()
 		<-s.following
+	}
+	if b, ok := s.blobs.(*s3); ok {
+		b.idle()
 	}
 	return s.engine.close()
 }

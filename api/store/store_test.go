@@ -140,6 +140,24 @@ func cameraEnvelope(node string, seq uint64, at time.Duration, more ...func(*api
 	return &api.Envelope{V: 1, Node: node, Seq: seq, Time: noon.Add(at), Camera: r}
 }
 
+// pathOf is where the picture of an alert lies on disk.
+func pathOf(t *testing.T, s *Store, alertID string) string {
+	t.Helper()
+	p, err := s.Picture(t.Context(), alertID)
+	require.NoError(t, err)
+	return filepath.Join(s.opt.PictureDir, p.SHA256[:2], p.SHA256+".jpg")
+}
+
+// readPicture returns the JPEG of an alert.
+func readPicture(t *testing.T, s *Store, alertID string) []byte {
+	t.Helper()
+	p, err := s.Picture(t.Context(), alertID)
+	require.NoError(t, err)
+	b, err := s.ReadPicture(t.Context(), p)
+	require.NoError(t, err)
+	return b
+}
+
 func save(t *testing.T, s *Store, batch ...*api.Envelope) []Change {
 	t.Helper()
 	c, err := s.Save(t.Context(), batch)

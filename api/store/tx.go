@@ -12,8 +12,10 @@ import (
 // Statements use $1, $2… for their arguments. It must not be kept.
 type Tx struct {
 	tx      *sql.Tx
+	stmts   map[string]*sql.Stmt // prepared in this transaction, which closes them; nil where the driver keeps its own
 	now     time.Time
-	changes []Change
+	changes []Change              // numbered when fn has returned
+	nodes   map[string]*nodeState // of the nodes that were heard of, written when fn has returned
 }
 
 // Update runs fn in one writing transaction and commits when it returns nil;
@@ -33,7 +35,16 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error
 	if err := t.run(ctx, s.engine.lock); err != nil {
 		return nil, fmt.Errorf("store: wait for other writers: %w", err)
 	}
+	if s.engine.prepare {
+		t.stmts = map[string]*sql.Stmt{}
+	}
 	if err := fn(t); err != nil {
+		return nil, err
+	}
+	if err := t.writeNodes(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.writeChanges(ctx); err != nil {
 		return nil, err
 	}
 	if len(t.changes) > 0 {
@@ -80,11 +91,36 @@ func (t *Tx) run(ctx context.Context, statement string) error {
 
 // Exec runs one statement and returns how many rows it touched.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	r, err := t.tx.ExecContext(ctx, query, args...)
+	var r sql.Result
+	stmt, err := t.prepared(ctx, query)
+	switch {
+	case err != nil:
+	case stmt != nil:
+		r, err = stmt.ExecContext(ctx, args...)
+	default:
+		r, err = t.tx.ExecContext(ctx, query, args...)
+	}
 	if err != nil {
 		return 0, err
 	}
 	return r.RowsAffected()
+}
+
+// prepared returns the statement that the transaction has prepared for the
+// query: a batch of envelopes runs the same few hundreds of times. nil without an
+// error means that the driver is to be given the text.
+func (t *Tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
+	if t.stmts == nil {
+		return nil, nil
+	}
+	if stmt := t.stmts[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := t.tx.PrepareContext(ctx, query)
+	if err == nil {
+		t.stmts[query] = stmt
+	}
+	return stmt, err
 }
 
 // Query runs a query; the caller closes the rows.
@@ -94,6 +130,9 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 
 // QueryRow runs a query of at most one row.
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	if stmt, err := t.prepared(ctx, query); err == nil && stmt != nil {
+		return stmt.QueryRowContext(ctx, args...)
+	}
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
 

@@ -16,10 +16,15 @@ type backoff struct {
 // reset starts again with the shortest wait.
 func (b *backoff) reset() { b.next = 0 }
 
+// step returns the next wait.
+func (b *backoff) step() time.Duration {
+	b.next = min(max(b.next*2, b.min), b.max)
+	return b.min/2 + rand.N(b.next)
+}
+
 // wait blocks for the next wait or until ctx is done, and returns ctx.Err().
 func (b *backoff) wait(ctx context.Context) error {
-	b.next = min(max(b.next*2, b.min), b.max)
-	t := time.NewTimer(b.min/2 + rand.N(b.next))
+	t := time.NewTimer(b.step())
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

@@ -11,7 +11,8 @@ type consumerMetrics struct {
 	errors, handleErrors                           prometheus.Counter
 	dead                                           map[string]prometheus.Counter
 	handle                                         prometheus.Histogram
-	lag                                            prometheus.Gauge
+	lag, deadLetters                               prometheus.Gauge
+	entries                                        map[string]prometheus.Gauge
 }
 
 func newConsumerMetrics(reg prometheus.Registerer) *consumerMetrics {
@@ -38,6 +39,16 @@ func newConsumerMetrics(reg prometheus.Registerer) *consumerMetrics {
 		lag: f.NewGauge(prometheus.GaugeOpts{
 			Name: "sharpeyes_consumer_lag_seconds", Help: "From the outbox of the edge to the commit at the center, for the newest message.",
 		}),
+	}
+	m.deadLetters = f.NewGauge(prometheus.GaugeOpts{
+		Name: "sharpeyes_dead_letters", Help: "Dead letters that wait to be looked at.",
+	})
+	m.entries = map[string]prometheus.Gauge{}
+	entries := f.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sharpeyes_stream_entries", Help: "Entries in Redis that no center has committed and removed yet: texts or pictures.",
+	}, []string{"stream"})
+	for _, name := range []string{"texts", "pictures"} {
+		m.entries[name] = entries.WithLabelValues(name)
 	}
 	dead := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "sharpeyes_consumer_dead_letters_total", Help: "Messages moved to the dead letters, by reason.",

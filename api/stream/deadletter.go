@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,8 +11,21 @@ import (
 
 // DeadSuffix is appended to the key of a stream for its dead letters. A dead
 // letter has the fields of the entry and, beside them, reason, error, id (of the
-// entry), deliveries and at (RFC 3339).
+// entry), deliveries, at (RFC 3339) and from (the suffix of its stream).
 const DeadSuffix = ":dead"
+
+const (
+	letterFrom       = "from"
+	letterReason     = "reason"
+	letterError      = "error"
+	letterID         = "id"
+	letterDeliveries = "deliveries"
+	letterAt         = "at"
+)
+
+// letterFields are the fields of an entry that its dead letter keeps. The receipt
+// is not among them: its edge was told that the center has it.
+var letterFields = [...]string{fieldEnvelope, fieldDeflated, fieldJPEG, fieldVersion, fieldNode}
 
 // The reasons of a dead letter.
 const (
@@ -21,8 +35,8 @@ const (
 )
 
 // buryMessage makes a dead letter of a message whose fields are in the stream.
-func (c *Consumer) buryMessage(ctx context.Context, m Message, reason string, cause error) error {
-	got, err := c.opt.Redis.XRange(ctx, c.opt.Stream, m.ID, m.ID).Result()
+func (r *reader) buryMessage(ctx context.Context, m Message, reason string, cause error) error {
+	got, err := r.opt.Redis.XRange(ctx, r.key, m.ID, m.ID).Result()
 	if err != nil {
 		return err
 	}
@@ -30,33 +44,33 @@ func (c *Consumer) buryMessage(ctx context.Context, m Message, reason string, ca
 	if len(got) > 0 {
 		fields = got[0].Values
 	}
-	return c.bury(ctx, m, fields, reason, cause)
+	return r.bury(ctx, m, fields, reason, cause)
 }
 
 // bury adds the dead letter and then acknowledges the entry, in two steps: a
 // crash between them makes a second dead letter, the other order would lose it.
-func (c *Consumer) bury(ctx context.Context, m Message, fields map[string]any, reason string, cause error) error {
-	values := []any{"reason", reason, "error", cause.Error(), "id", m.ID, "deliveries", m.Deliveries, "at", time.Now().Format(time.RFC3339Nano)}
-	for _, name := range []string{fieldEnvelope, fieldDeflated, fieldJPEG, fieldVersion, fieldNode} {
+func (r *reader) bury(ctx context.Context, m Message, fields map[string]any, reason string, cause error) error {
+	values := []any{letterFrom, strings.TrimPrefix(r.key, r.opt.Stream), letterReason, reason, letterError, cause.Error(), letterID, m.ID, letterDeliveries, m.Deliveries, letterAt, time.Now().Format(time.RFC3339Nano)}
+	for _, name := range letterFields {
 		if v, ok := fields[name]; ok {
 			values = append(values, name, v)
 		}
 	}
-	dead := c.opt.Stream + DeadSuffix
+	dead := r.opt.Stream + DeadSuffix
 	var before, after *redis.IntCmd
-	_, err := c.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err := r.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		before = pipe.XLen(ctx, dead)
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: dead, MaxLen: c.opt.MaxDead, Values: values})
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: dead, MaxLen: r.opt.MaxDead, Values: values})
 		after = pipe.XLen(ctx, dead)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("dead letter %s: %w", m.ID, err)
 	}
-	c.m.dead[reason].Inc()
-	c.m.deadDropped.Add(float64(before.Val() + 1 - after.Val()))
-	c.log.Error("consumer: a message went to the dead letters", "id", m.ID, "reason", reason, "deliveries", m.Deliveries, "err", cause)
-	return c.ack(ctx, m)
+	r.m.dead[reason].Inc()
+	r.m.deadDropped.Add(float64(before.Val() + 1 - after.Val()))
+	r.log.Error("consumer: a message went to the dead letters", "id", m.ID, "reason", reason, "deliveries", m.Deliveries, "err", cause)
+	return r.ack(ctx, m)
 }
 
 // trimScript removes what every group of the stream has acknowledged, in one
@@ -81,17 +95,21 @@ end
 return redis.call('XTRIM', KEYS[1], 'MINID', '=', string.format('%.0f-%.0f', ms, seq))
 `)
 
-// trim removes acknowledged entries at most once a second, and only after there
-// were some.
-func (c *Consumer) trim(ctx context.Context) error {
-	if c.acks == 0 || time.Since(c.trimmed) < time.Second {
+// trimEvery is how often a stream that never rests is trimmed. Producers hold
+// back by its length, so it must follow what is acknowledged closely.
+const trimEvery = 50 * time.Millisecond
+
+// trim removes acknowledged entries, when there were some since the last time:
+// now and then while there is more to read, at once when the stream rests.
+func (r *reader) trim(ctx context.Context, rests bool) error {
+	if r.acks == 0 || !rests && time.Since(r.trimmed) < trimEvery {
 		return nil
 	}
-	c.trimmed, c.acks = time.Now(), 0
-	n, err := trimScript.Run(ctx, c.opt.Redis, []string{c.opt.Stream}).Int64()
+	r.trimmed, r.acks = time.Now(), 0
+	n, err := trimScript.Run(ctx, r.opt.Redis, []string{r.key}).Int64()
 	if err != nil {
 		return fmt.Errorf("trim: %w", err)
 	}
-	c.m.trimmed.Add(float64(n))
+	r.m.trimmed.Add(float64(n))
 	return nil
 }

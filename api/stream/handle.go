@@ -15,27 +15,27 @@ import (
 
 // deliver takes a batch through the handler. It returns once each message is
 // acknowledged, as handled or as dead letter, or with an error of Redis or ctx.
-func (c *Consumer) deliver(ctx context.Context, batch []delivery) error {
-	held, err := c.sort(ctx, batch)
+func (r *reader) deliver(ctx context.Context, batch []delivery) error {
+	held, err := r.sort(ctx, batch)
 	if err != nil {
 		return err
 	}
-	wait := backoff{min: c.opt.MinWait, max: c.opt.MaxWait}
-	trouble := troubleLog{log: c.log, msg: "consumer: handler fails; the messages come again"}
+	wait := backoff{min: r.opt.MinWait, max: r.opt.MaxWait}
+	trouble := troubleLog{log: r.log, msg: "consumer: handler fails; the messages come again"}
 	for tries := 4; len(held) > 0; tries *= 2 {
-		failure := c.call(ctx, held)
+		failure := r.call(ctx, held)
 		if failure == nil {
 			trouble.over("consumer: handler works again")
-			return c.ack(ctx, held...)
+			return r.ack(ctx, held...)
 		}
 		trouble.failed(failure)
 		handled := 0
 		if ctx.Err() == nil {
-			if held, handled, err = c.singly(ctx, held, tries); err != nil {
+			if held, handled, err = r.singly(ctx, held, tries); err != nil {
 				return err
 			}
 		}
-		if held, err = c.keep(ctx, held, failure); err != nil {
+		if held, err = r.keep(ctx, held, failure); err != nil {
 			return err
 		}
 		if ctx.Err() == nil && handled == 0 && len(held) > 0 {
@@ -46,12 +46,12 @@ func (c *Consumer) deliver(ctx context.Context, batch []delivery) error {
 		}
 		// New messages join those that failed, so that one bad message neither
 		// stops the others nor stays without anything to compare it with.
-		if len(held) > 0 && len(held) < 4*c.opt.Batch {
-			batch, err := c.next(ctx, -1, held)
+		if len(held) > 0 && len(held) < 4*r.opt.Batch {
+			batch, err := r.next(ctx, -1, held)
 			if err != nil {
 				return err
 			}
-			fresh, err := c.sort(ctx, batch)
+			fresh, err := r.sort(ctx, batch)
 			if err != nil {
 				return err
 			}
@@ -63,28 +63,28 @@ func (c *Consumer) deliver(ctx context.Context, batch []delivery) error {
 
 // sort parses a batch. What is not an envelope, or was delivered too often,
 // goes to the dead letters.
-func (c *Consumer) sort(ctx context.Context, batch []delivery) ([]Message, error) {
+func (r *reader) sort(ctx context.Context, batch []delivery) ([]Message, error) {
 	var good []Message
 	for _, d := range batch {
 		if d.Values == nil { // deleted from the stream while it was pending
-			c.log.Error("consumer: a message was deleted by someone before it was handled", "id", d.ID)
-			c.m.vanished.Inc()
-			if err := c.ack(ctx, Message{ID: d.ID}); err != nil { // no receipt: its edge sends it again
+			r.log.Error("consumer: a message was deleted by someone before it was handled", "id", d.ID)
+			r.m.vanished.Inc()
+			if err := r.ack(ctx, Message{ID: d.ID}); err != nil { // no receipt: its edge sends it again
 				return nil, err
 			}
 			continue
 		}
-		m, err := c.parse(d.XMessage)
+		m, err := r.parse(d.XMessage)
 		m.Deliveries = d.count
 		reason := reasonUnreadable
-		if err == nil && d.count > c.opt.MaxDeliveries {
+		if err == nil && d.count > r.opt.MaxDeliveries {
 			err, reason = fmt.Errorf("delivered %d times; its handler never came back", d.count), reasonDeliveries
 		}
 		if err == nil {
 			good = append(good, m)
 			continue
 		}
-		if err := c.bury(ctx, m, d.Values, reason, err); err != nil {
+		if err := r.bury(ctx, m, d.Values, reason, err); err != nil {
 			return nil, err
 		}
 	}
@@ -92,7 +92,7 @@ func (c *Consumer) sort(ctx context.Context, batch []delivery) ([]Message, error
 }
 
 // parse reads an entry of the stream.
-func (c *Consumer) parse(x redis.XMessage) (Message, error) {
+func (r *reader) parse(x redis.XMessage) (Message, error) {
 	m := Message{ID: x.ID}
 	m.receipt, _ = x.Values[fieldReceipt].(string)
 	text, err := envelopeText(x.Values)
@@ -103,7 +103,7 @@ func (c *Consumer) parse(x redis.XMessage) (Message, error) {
 		return m, err
 	}
 	if jpeg, ok := x.Values[fieldJPEG].(string); ok {
-		c.attach(&m, []byte(jpeg))
+		r.attach(&m, []byte(jpeg))
 	}
 	return m, nil
 }
@@ -125,7 +125,7 @@ func envelopeText(fields map[string]any) ([]byte, error) {
 
 // attach gives the JPEG to the picture that it is. What is not the picture that
 // was named is dropped: of a picture report that leaves the word that it is lost.
-func (c *Consumer) attach(m *Message, jpeg []byte) {
+func (r *reader) attach(m *Message, jpeg []byte) {
 	e := m.Envelope
 	var want *api.AlertPicture
 	switch {
@@ -141,8 +141,8 @@ func (c *Consumer) attach(m *Message, jpeg []byte) {
 		want.JPEG = jpeg
 		return
 	}
-	c.m.mismatched.Inc()
-	c.log.Error("consumer: a picture is not the one its alert names; it is dropped", "id", m.ID, "node", e.Node, "seq", e.Seq)
+	r.m.mismatched.Inc()
+	r.log.Error("consumer: a picture is not the one its alert names; it is dropped", "id", m.ID, "node", e.Node, "seq", e.Seq)
 	if e.Alert != nil {
 		e.Alert.Picture = nil
 	} else {
@@ -151,18 +151,41 @@ func (c *Consumer) attach(m *Message, jpeg []byte) {
 }
 
 // call runs the handler and measures it.
-func (c *Consumer) call(ctx context.Context, batch []Message) error {
+func (r *reader) call(ctx context.Context, batch []Message) error {
 	start := time.Now()
-	err := c.opt.Handle(ctx, batch)
-	c.m.handle.Observe(time.Since(start).Seconds())
+	err := r.opt.Handle(ctx, batch)
+	took := time.Since(start)
+	r.m.handle.Observe(took.Seconds())
+	r.adapt(len(batch), took)
 	if err != nil {
-		c.m.handleErrors.Inc()
+		r.m.handleErrors.Inc()
 		return err
 	}
-	c.m.consumed.Add(float64(len(batch)))
-	newest := batch[len(batch)-1].Envelope.Time
-	c.m.lag.Set(max(time.Since(newest).Seconds(), 0))
+	r.m.consumed.Add(float64(len(batch)))
+	if r.key == r.opt.Stream {
+		newest := batch[len(batch)-1].Envelope.Time
+		r.m.lag.Set(max(time.Since(newest).Seconds(), 0))
+	}
 	return nil
+}
+
+// Batches of pictures follow the store: texts wait for the same database, for as
+// long as a batch takes.
+const (
+	fastHandle   = 50 * time.Millisecond
+	slowHandle   = 150 * time.Millisecond
+	leastPicture = 8
+)
+
+// adapt sizes the next batch of pictures by how long the last one took.
+func (r *reader) adapt(n int, took time.Duration) {
+	switch {
+	case r.key == r.opt.Stream:
+	case took > slowHandle:
+		r.opt.Batch = max(min(r.opt.Batch, n)/2, min(leastPicture, r.most))
+	case took < fastHandle && n >= r.opt.Batch:
+		r.opt.Batch = min(2*r.opt.Batch, r.most)
+	}
 }
 
 // singly hands the messages over one by one after a batch failed, and returns
@@ -173,7 +196,7 @@ func (c *Consumer) call(ctx context.Context, batch []Message) error {
 // A message that fails while others succeed collects deliveries. One that fails
 // with all others collects none, so that an outage of the database, however
 // long, sends nothing to the dead letters.
-func (c *Consumer) singly(ctx context.Context, batch []Message, tries int) (failed []Message, handled int, err error) {
+func (r *reader) singly(ctx context.Context, batch []Message, tries int) (failed []Message, handled int, err error) {
 	blocked := map[string]bool{}
 	blame := map[string]bool{}
 	for i, m := range batch {
@@ -185,7 +208,7 @@ func (c *Consumer) singly(ctx context.Context, batch []Message, tries int) (fail
 			failed = append(failed, m)
 			continue
 		}
-		failure := c.call(ctx, batch[i:i+1])
+		failure := r.call(ctx, batch[i:i+1])
 		if ctx.Err() != nil && failure != nil {
 			return append(failed, batch[i:]...), handled, nil
 		}
@@ -193,10 +216,10 @@ func (c *Consumer) singly(ctx context.Context, batch []Message, tries int) (fail
 		switch {
 		case failure == nil:
 			handled++
-			err = c.ack(ctx, m)
+			err = r.ack(ctx, m)
 		case errors.As(failure, &reject) && reject.ID == m.ID:
 			handled++
-			err = c.buryMessage(ctx, m, reasonRejected, reject.Err)
+			err = r.buryMessage(ctx, m, reasonRejected, reject.Err)
 		default:
 			blocked[orderKey(m.Envelope)] = true
 			blame[m.ID] = true
@@ -233,14 +256,14 @@ func orderKey(e *api.Envelope) string {
 // hold on the others, so that no other consumer takes them over. It also takes
 // this delivery off their count: the handler came back, so it is no crash. It
 // does so even when ctx is done, or each restart would count.
-func (c *Consumer) keep(ctx context.Context, held []Message, failure error) ([]Message, error) {
+func (r *reader) keep(ctx context.Context, held []Message, failure error) ([]Message, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
 	var kept []Message
 	var counts []delivery
 	for _, m := range held {
-		if m.Deliveries > c.opt.MaxDeliveries {
-			if err := c.buryMessage(ctx, m, reasonDeliveries, failure); err != nil {
+		if m.Deliveries > r.opt.MaxDeliveries {
+			if err := r.buryMessage(ctx, m, reasonDeliveries, failure); err != nil {
 				return nil, err
 			}
 			continue
@@ -248,7 +271,7 @@ func (c *Consumer) keep(ctx context.Context, held []Message, failure error) ([]M
 		kept = append(kept, m)
 		counts = append(counts, delivery{redis.XMessage{ID: m.ID}, m.Deliveries - 1})
 	}
-	return kept, c.count(ctx, counts)
+	return kept, r.count(ctx, counts)
 }
 
 // ackTimeout bounds what is still told to Redis after ctx is done.
@@ -257,7 +280,7 @@ const ackTimeout = 2 * time.Second
 // ack acknowledges handled messages and sends their receipts, in one step, even
 // when ctx is done meanwhile: they are committed, and would only come again. What
 // Redis could not be told is remembered for the next session.
-func (c *Consumer) ack(ctx context.Context, batch ...Message) error {
+func (r *reader) ack(ctx context.Context, batch ...Message) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -269,18 +292,18 @@ func (c *Consumer) ack(ctx context.Context, batch ...Message) error {
 		back.take(m.receipt)
 	}
 	var n *redis.IntCmd
-	_, err := c.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		back.send(ctx, pipe, c.opt.Stream)
-		n = pipe.XAck(ctx, c.opt.Stream, c.opt.Group, ids...)
+	_, err := r.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		back.send(ctx, pipe, r.opt.Stream)
+		n = pipe.XAck(ctx, r.key, r.opt.Group, ids...)
 		return nil
 	})
 	if err != nil {
 		for _, m := range batch {
-			c.unacked = append(c.unacked, Message{ID: m.ID, receipt: m.receipt})
+			r.unacked = append(r.unacked, Message{ID: m.ID, receipt: m.receipt})
 		}
 		return err
 	}
-	c.m.acked.Add(float64(n.Val()))
-	c.acks += len(ids)
+	r.m.acked.Add(float64(n.Val()))
+	r.acks += len(ids)
 	return nil
 }

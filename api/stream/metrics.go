@@ -52,6 +52,7 @@ func newOutboxMetrics(o *Outbox) (*outboxMetrics, error) {
 			defer o.mu.Unlock()
 			return float64(o.used())
 		}),
+		gauge("sharpeyes_outbox_max_bytes", "Most bytes that the outbox may take: near it pictures are given up.", func() float64 { return float64(o.opt.MaxBytes) }),
 		gauge("sharpeyes_outbox_oldest_age_seconds", "Age of the oldest envelope that the center does not have yet, 0 when there is none.", func() float64 {
 			if at, ok := o.oldestAt(); ok {
 				return max(time.Since(at).Seconds(), 0)
@@ -98,9 +99,10 @@ func (o *Outbox) damage(what string, args ...any) {
 // producerMetrics is what a producer tells.
 type producerMetrics struct {
 	produced, confirmed, resent, errors, held prometheus.Counter
+	stream                                    prometheus.Gauge
 }
 
-func newProducerMetrics(reg prometheus.Registerer, f *flight) *producerMetrics {
+func newProducerMetrics(reg prometheus.Registerer, f *flight, maxLen int64) *producerMetrics {
 	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return auto.NewCounter(prometheus.CounterOpts{Name: "sharpeyes_producer_" + name, Help: help})
@@ -108,7 +110,13 @@ func newProducerMetrics(reg prometheus.Registerer, f *flight) *producerMetrics {
 	auto.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sharpeyes_producer_unconfirmed", Help: "Entries that Redis accepted and no center has committed yet.",
 	}, func() float64 { return float64(f.size()) })
+	auto.NewGauge(prometheus.GaugeOpts{
+		Name: "sharpeyes_producer_stream_max_entries", Help: "Entries in the stream from which on alerts wait in the outbox.",
+	}).Set(float64(maxLen))
 	return &producerMetrics{
+		stream: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "sharpeyes_producer_stream_entries", Help: "Entries in the stream when this edge last heard of it.",
+		}),
 		produced:  counter("entries_total", "Entries that Redis accepted from this edge."),
 		confirmed: counter("confirmed_total", "Entries of which a center said that they are committed."),
 		resent:    counter("resent_total", "Entries sent again because Redis lost them before a center had them."),

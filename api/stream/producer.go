@@ -30,10 +30,12 @@ const (
 type ProducerOptions struct {
 	Outbox     *Outbox
 	Redis      redis.UniversalClient // stays the caller's
-	Stream     string                // key of the stream; with a {hash tag} so that its dead letters share its slot of a Cluster
+	Stream     string                // key of the stream; with a {hash tag} so that pictures, receipts and dead letters share its slot of a Cluster
 	Batch      int                   // most entries in one transaction; default 256
-	BatchBytes int                   // about the most bytes in one transaction, so also what an alert may have to wait for; default 512 KiB
-	MaxLen     int64                 // the producer holds back while the stream has more entries; default 100,000
+	BatchBytes int                   // about the most bytes in one transaction at first; more where the link carries them in 0.1 s, fewer where they take 0.4 s, for an alert may have to wait for them; default 512 KiB
+	MaxLen     int64                 // nothing but pictures is sent while the stream has so many entries; default 100,000
+	Backlog    int64                 // what an outage left, and states, are sent while the stream has fewer entries, so that alerts of now are read soon; default 512
+	Pictures   int64                 // pictures are sent while their stream has fewer entries; default 1,024
 	Block      time.Duration         // longest wait for receipts, and so for Run to see that ctx is done; default 1 s
 	CheckEvery time.Duration         // how often it is asked whether Redis still has what no center has committed; default 5 s
 	Compress   bool                  // deflate the text of entries, for links that are paid by the byte
@@ -58,6 +60,11 @@ type Producer struct {
 	liveFrom uint64            // entries behind it are live, the others wait since an outage
 	live     [laneCount]uint64 // what of the live ones was sent, by lane
 	backlog  [laneCount]uint64 // what of the others was sent
+	room     int               // bytes for one transaction, by how long the last ones took
+	texts    int64             // entries in the stream when it was last heard of
+	pictures int64             // entries in the stream of pictures
+	again    backoff           // when a full stream is looked at again
+	full     troubleLog
 }
 
 // NewProducer returns a producer that does nothing before Run. It panics when
@@ -66,14 +73,18 @@ func NewProducer(o ProducerOptions) *Producer {
 	o.Batch = cmp.Or(o.Batch, 256)
 	o.BatchBytes = cmp.Or(o.BatchBytes, 512<<10)
 	o.MaxLen = cmp.Or(o.MaxLen, 100_000)
+	o.Backlog = min(cmp.Or(o.Backlog, 512), o.MaxLen)
+	o.Pictures = cmp.Or(o.Pictures, 1024)
 	o.Block = cmp.Or(o.Block, time.Second)
 	o.CheckEvery = cmp.Or(o.CheckEvery, 5*time.Second)
 	o.MinWait = cmp.Or(o.MinWait, 100*time.Millisecond)
 	o.MaxWait = cmp.Or(o.MaxWait, 15*time.Second)
 	o.Log = cmp.Or(o.Log, slog.Default())
-	p := &Producer{opt: o, log: o.Log, flight: newFlight()}
+	p := &Producer{opt: o, log: o.Log, flight: newFlight(), room: o.BatchBytes}
+	p.again = backoff{min: min(o.MinWait, 20*time.Millisecond), max: min(o.MaxWait, 2*time.Second)}
+	p.full = troubleLog{log: o.Log, msg: "producer: the stream is full of entries that no center has taken; new ones wait in the outbox"}
 	p.budget = newBudget(o.DailyBytes, o.Outbox.dir, o.Location, o.Log)
-	p.m = newProducerMetrics(o.Registerer, p.flight)
+	p.m = newProducerMetrics(o.Registerer, p.flight, o.MaxLen)
 	return p
 }
 
@@ -102,7 +113,7 @@ func (p *Producer) sendAll(ctx context.Context) error {
 		return err
 	}
 	for {
-		length, err := p.step(ctx)
+		err := p.step(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -124,11 +135,6 @@ func (p *Producer) sendAll(ctx context.Context) error {
 		}
 		trouble.over("producer: Redis takes entries again")
 		wait.reset()
-		if length >= p.opt.MaxLen {
-			if err := p.hold(ctx, length); err != nil {
-				return err
-			}
-		}
 	}
 }
 
@@ -145,55 +151,80 @@ func (p *Producer) cast() error {
 	return nil
 }
 
-// step sends one batch, or waits until there is something to send, and returns
-// the length of the stream.
-func (p *Producer) step(ctx context.Context) (int64, error) {
+// step sends one batch, or waits until there is something to send.
+func (p *Producer) step(ctx context.Context) error {
 	last, more, err := p.opt.Outbox.look()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	entries, sent, err := p.choose(last)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if len(entries) == 0 {
-		select {
-		case <-ctx.Done():
-		case <-more:
-		case <-p.flight.work():
-		case <-p.budget.renewed():
-		}
-		return 0, ctx.Err()
+		return p.rest(ctx, more)
 	}
-	length, err := p.send(ctx, entries)
-	if err != nil {
+	if err := p.send(ctx, entries); err != nil {
 		if sent == nil {
 			p.flight.putBack(partsOf(entries))
 		}
-		return 0, err
+		return err
 	}
 	if sent != nil {
 		sent()
 	}
-	return length, nil
+	return nil
+}
+
+// rest waits until there is something to send. While a stream is full it looks
+// again and again, rarely when the centers stay away.
+func (p *Producer) rest(ctx context.Context, more <-chan struct{}) error {
+	var look <-chan time.Time
+	if p.waits() {
+		t := time.NewTimer(p.again.step())
+		defer t.Stop()
+		look = t.C
+	} else {
+		p.again.reset()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-more:
+	case <-p.flight.work():
+	case <-p.budget.renewed():
+	case <-look:
+		return p.measure(ctx)
+	}
+	return nil
 }
 
 // choose returns the most urgent entries and what to do once they are sent.
 // Without the latter they are put back when they could not be.
 func (p *Producer) choose(last uint64) ([]entry, func(), error) {
-	entries, err := p.find(p.flight.takeLost)
-	if err != nil || len(entries) > 0 {
-		return entries, nil, err
+	if p.texts < p.opt.MaxLen {
+		entries, err := p.find(p.flight.takeLost)
+		if err != nil || len(entries) > 0 {
+			return entries, nil, err
+		}
+		entries, sent, err := p.fromLane(laneAlerts, last)
+		if err != nil || len(entries) > 0 {
+			return entries, sent, err
+		}
 	}
-	entries, sent, err := p.fromLane(laneAlerts, last)
-	if err != nil || len(entries) > 0 || !p.budget.allows() {
-		return entries, sent, err
+	if !p.budget.allows() {
+		return nil, nil, nil
 	}
-	entries, err = p.find(p.flight.takeReady)
-	if err != nil || len(entries) > 0 {
-		return entries, nil, err
+	if p.pictures < p.opt.Pictures {
+		entries, err := p.find(p.flight.takeReady)
+		if err != nil || len(entries) > 0 {
+			return entries, nil, err
+		}
 	}
-	return p.fromLane(laneReports, last)
+	if p.texts < p.opt.Backlog {
+		return p.fromLane(laneReports, last)
+	}
+	return nil, nil, nil
 }
 
 // fromLane returns the next live entries of a lane, or those of the backlog.
@@ -201,9 +232,10 @@ func (p *Producer) fromLane(l lane, last uint64) ([]entry, func(), error) {
 	for _, side := range []struct {
 		at   *uint64
 		upto uint64
-	}{{&p.live[l], last}, {&p.backlog[l], p.liveFrom}} {
-		for *side.at < side.upto {
-			entries, reached, err := p.opt.Outbox.page(l, *side.at, side.upto, p.opt.Batch, p.opt.BatchBytes)
+		most int64
+	}{{&p.live[l], last, p.opt.MaxLen}, {&p.backlog[l], p.liveFrom, p.opt.Backlog}} {
+		for *side.at < side.upto && p.texts < side.most {
+			entries, reached, err := p.opt.Outbox.page(l, *side.at, side.upto, p.opt.Batch, p.room)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -236,7 +268,7 @@ func (p *Producer) find(take func(n int) []part) ([]entry, error) {
 				continue
 			}
 			entries = append(entries, e)
-			if size += e.size(); size > p.opt.BatchBytes {
+			if size += e.size(); size > p.room {
 				p.flight.putBack(parts[i+1:])
 				break
 			}
@@ -263,31 +295,58 @@ func total(entries []entry) int {
 	return n
 }
 
-// send adds the entries in one transaction. All or none are accepted, so that a
-// Redis that refuses some of them (out of memory) cannot change their order. A
-// connection that dies before the answer makes doubles, never gaps.
-func (p *Producer) send(ctx context.Context, entries []entry) (int64, error) {
-	var length *redis.IntCmd
+// send adds the entries, texts or pictures, in one transaction. All or none are
+// accepted, so that a Redis that refuses some of them (out of memory) cannot
+// change their order. A connection that dies before the answer makes doubles,
+// never gaps.
+func (p *Producer) send(ctx context.Context, entries []entry) error {
+	key, length := p.opt.Stream, &p.texts
+	if entries[0].picture {
+		key, length = p.opt.Stream+PicturesSuffix, &p.pictures
+	}
+	var after *redis.IntCmd
+	begun := time.Now()
 	ids := make([]*redis.StringCmd, len(entries))
 	_, err := p.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, e := range entries {
-			ids[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: p.opt.Stream, Values: p.fields(e)})
+			ids[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: p.fields(e)})
 		}
-		length = pipe.XLen(ctx, p.opt.Stream)
+		after = pipe.XLen(ctx, key)
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: add %d entries: %w", p.opt.Stream, len(entries), err)
+		return fmt.Errorf("stream %s: add %d entries: %w", key, len(entries), err)
 	}
 	for i, id := range ids {
 		if id.Err() != nil {
-			return 0, fmt.Errorf("stream %s: add: %w", p.opt.Stream, id.Err())
+			return fmt.Errorf("stream %s: add: %w", key, id.Err())
 		}
 		p.flight.sent(entries[i].part, id.Val())
 	}
+	*length = after.Val()
+	p.m.stream.Set(float64(p.texts))
+	p.adapt(total(entries), time.Since(begun))
 	p.budget.spend(total(entries))
 	p.m.produced.Add(float64(len(entries)))
-	return length.Val(), nil
+	return nil
+}
+
+// The room of a transaction follows the link: it doubles when a full one took less
+// than fastSend, and halves when one took longer than slowSend.
+const (
+	fastSend = 100 * time.Millisecond
+	slowSend = 400 * time.Millisecond
+	leastFit = 16 << 10
+	mostFit  = 4 << 20
+)
+
+func (p *Producer) adapt(size int, took time.Duration) {
+	switch {
+	case took > slowSend:
+		p.room = max(min(p.room, size)/2, min(leastFit, p.opt.BatchBytes))
+	case took < fastSend && size >= p.room/2:
+		p.room = min(2*p.room, max(mostFit, p.opt.BatchBytes))
+	}
 }
 
 // fields are what stands in the stream of an entry.
@@ -303,24 +362,33 @@ func (p *Producer) fields(e entry) []any {
 	return values
 }
 
-// hold waits until the centers have taken some of a full stream: what waits
-// here waits on disk instead of in the memory of Redis.
-func (p *Producer) hold(ctx context.Context, length int64) error {
-	p.log.Warn("producer: the stream is full of entries that no center has taken; new ones wait in the outbox",
-		"stream", p.opt.Stream, "entries", length, "max", p.opt.MaxLen)
-	wait := backoff{min: p.opt.MinWait, max: min(p.opt.MaxWait, 2*time.Second)}
-	for length >= p.opt.MaxLen {
-		p.m.held.Inc()
-		if err := wait.wait(ctx); err != nil {
-			return err
-		}
-		n, err := p.opt.Redis.XLen(ctx, p.opt.Stream).Result()
-		if err != nil {
-			p.m.errors.Inc()
-			return nil //nolint:nilerr // the next transaction meets the same error and handles it
-		}
-		length = n
+// waits reports whether a stream is full, so that something may wait here on
+// disk instead of in the memory of Redis.
+func (p *Producer) waits() bool {
+	return p.texts >= p.opt.Backlog || p.pictures >= p.opt.Pictures
+}
+
+// measure asks how full the streams are. The centers make room.
+func (p *Producer) measure(ctx context.Context) error {
+	var texts, pictures *redis.IntCmd
+	_, err := p.opt.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		texts, pictures = pipe.XLen(ctx, p.opt.Stream), pipe.XLen(ctx, p.opt.Stream+PicturesSuffix)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("stream %s: length: %w", p.opt.Stream, err)
 	}
+	if texts.Val() < p.texts || pictures.Val() < p.pictures {
+		p.again.reset() // somebody reads
+	}
+	p.texts, p.pictures = texts.Val(), pictures.Val()
+	p.m.stream.Set(float64(p.texts))
+	if p.texts < p.opt.MaxLen {
+		p.full.over("producer: the stream has room again")
+		return nil
+	}
+	p.m.held.Inc()
+	p.full.failed(fmt.Errorf("stream %s has %d entries", p.opt.Stream, p.texts))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,12 +160,19 @@ func (p *Producer) check(ctx context.Context, every time.Duration) (time.Duratio
 	lost := 0
 	for len(overdue) > 0 {
 		page := overdue[:min(checkPage, len(overdue))]
+		if other := slices.IndexFunc(page, func(x flown) bool { return x.picture != page[0].picture }); other > 0 {
+			page = page[:other] // pictures are in another stream than texts
+		}
 		overdue = overdue[len(page):]
+		key := p.opt.Stream
+		if page[0].picture {
+			key += PicturesSuffix
+		}
 		ids := make([]any, len(page))
 		for i, x := range page {
 			ids[i] = x.id
 		}
-		has, err := hasScript.Run(ctx, p.opt.Redis, []string{p.opt.Stream}, ids...).Int64Slice()
+		has, err := hasScript.Run(ctx, p.opt.Redis, []string{key}, ids...).Int64Slice()
 		if err != nil {
 			return every, err
 		}

@@ -69,8 +69,13 @@ type center struct {
 }
 
 func (p *process) openStore(ctx context.Context) (*store.Store, error) {
+	c := p.cfg.Center.Pictures
 	s, err := store.Open(ctx, store.Options{
 		Path: p.databasePath(), DSN: p.cfg.Center.Postgres.Value(), PictureDir: filepath.Join(p.cfg.DataDir, "pictures"), Log: p.log, Registerer: p.registry,
+		Bucket: store.Bucket{
+			Name: c.Bucket, Endpoint: c.Endpoint, Region: c.Region, Prefix: c.Prefix, TLS: c.TLS,
+			AccessKey: c.AccessKey.Value(), SecretKey: c.SecretKey.Value(),
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -101,8 +106,9 @@ func (p *process) startCenter(ctx context.Context, g *errgroup.Group) (*center, 
 	cc := p.cfg.Center
 	c.server, err = server.New(server.Options{
 		Store: st, Events: grid.New(st, grid.Options{Location: zone}), Audit: audit.New(st),
-		Coverage:  coverage.New(st, p.divisions, coverage.Options{MinPoints: cc.MinPoints, OfflineAfter: cc.OfflineAfter.Std()}),
-		Divisions: p.divisions, Web: web.Files(), Gatherer: p.registry, Registerer: p.registry,
+		DeadLetters: stream.NewDeadLetters(p.redis, p.cfg.Redis.Stream),
+		Coverage:    coverage.New(st, p.divisions, coverage.Options{MinPoints: cc.MinPoints, OfflineAfter: cc.OfflineAfter.Std()}),
+		Divisions:   p.divisions, Web: web.Files(), Gatherer: p.registry, Registerer: p.registry,
 		SessionFor: cc.SessionFor.Std(), OfflineAfter: cc.OfflineAfter.Std(), Secure: cc.TLSCert != "", Log: p.log,
 		Ready: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() },
 		Wake: func(ctx context.Context, id api.CameraID) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -31,8 +32,14 @@ import (
 )
 
 // reportEvery is how often the edge repeats what it is and how its cameras are,
-// so that a center that lost its last minutes learns them again.
+// so that a center that lost its last minutes learns them again. Each wait is
+// between three and five quarters of it, so that edges that came back together do
+// not report together for ever.
 const reportEvery = 30 * time.Second
+
+// stateEvery is how often the changed state of one camera is reported: of one
+// that comes and goes the center hears the latest.
+const stateEvery = 5 * time.Second
 
 func newEdge() *cobra.Command {
 	var path string
@@ -126,6 +133,14 @@ type edge struct {
 	mu    sync.Mutex
 	posts map[ingest.CameraID]*post // analysed cameras
 	known map[ingest.CameraID]bool  // cameras that the center was told of
+	sites *alert.SiteWatch          // used under mu
+	news  map[ingest.CameraID]*news // changed states by camera
+}
+
+// news is what was last said of a camera and what is still to be said.
+type news struct {
+	said time.Time
+	next *api.CameraReport // nil when there is nothing
 }
 
 // post is the rule engine of one camera. Observations come from its analyser,
@@ -189,6 +204,7 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	e := &edge{
 		cfg: p.cfg, zone: zone, log: p.log, started: time.Now(),
 		posts: map[ingest.CameraID]*post{}, known: map[ingest.CameraID]bool{},
+		sites: alert.NewSiteWatch(p.cfg.Edge.SiteDown), news: map[ingest.CameraID]*news{},
 		metrics: detect.NewMetrics(p.registry),
 		alerts:  alert.NewMetrics(p.registry),
 	}
@@ -233,7 +249,7 @@ func (e *edge) run(ctx context.Context) error {
 	e.apply(e.cfg)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	report := time.NewTicker(reportEvery)
+	report := time.NewTimer(nextReport())
 	defer report.Stop()
 	e.report()
 	for {
@@ -241,18 +257,83 @@ func (e *edge) run(ctx context.Context) error {
 		case <-ctx.Done():
 			e.fleet.Close()
 			e.mains.fleet.Close()
+			e.send(e.site(func(w *alert.SiteWatch) []alert.Alert { return w.Stop(time.Now()) }))
 			return nil
 		case now := <-tick.C:
-			for _, p := range e.snapshot() {
-				e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.Tick(now) }))
-			}
-			if e.devices != nil {
-				e.send(e.devices.alarms.tick(now))
-			}
+			e.tick(now)
 		case <-report.C:
 			e.report()
+			report.Reset(nextReport())
 		}
 	}
+}
+
+// nextReport is when the next report is due.
+func nextReport() time.Duration { return reportEvery*3/4 + rand.N(reportEvery/2) }
+
+// tick lets a second pass: for the sites first, which say whose faults are held
+// back, then for the cameras.
+func (e *edge) tick(now time.Time) {
+	e.send(e.site(func(w *alert.SiteWatch) []alert.Alert { return w.Tick(now) }))
+	for id, p := range e.snapshot() {
+		held := e.holds(id)
+		e.send(p.do(func(en *alert.Engine) []alert.Alert {
+			en.Hold(held)
+			return en.Tick(now)
+		}))
+	}
+	if e.devices != nil {
+		e.send(e.devices.alarms.tick(now))
+	}
+	for _, r := range e.due(now) {
+		e.put(api.Envelope{Camera: r})
+	}
+}
+
+// site lets f use the watch over the sites.
+func (e *edge) site(f func(*alert.SiteWatch) []alert.Alert) []alert.Alert {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return f(e.sites)
+}
+
+func (e *edge) holds(id ingest.CameraID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sites.Holds(id)
+}
+
+// due takes the states that waited long enough to be reported.
+func (e *edge) due(now time.Time) []*api.CameraReport {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []*api.CameraReport
+	for _, n := range e.news {
+		if n.next != nil && now.Sub(n.said) >= stateEvery {
+			out = append(out, n.next)
+			n.next, n.said = nil, now
+		}
+	}
+	return out
+}
+
+// tell notes a changed state. It reports whether it is to be said at once;
+// otherwise due returns it, or what comes after it.
+func (e *edge) tell(r *api.CameraReport) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id, now := r.Camera.ID, time.Now()
+	n := e.news[id]
+	if n == nil {
+		n = &news{}
+		e.news[id] = n
+	}
+	if now.Sub(n.said) < stateEvery {
+		n.next = r
+		return false
+	}
+	n.next, n.said = nil, now
+	return true
 }
 
 // apply hands the configured cameras to the fleet and tells the center of those
@@ -266,6 +347,7 @@ func (e *edge) apply(cfg *configs.Config) {
 	if e.devices != nil {
 		e.devices.know(cfg.Edge.Cameras)
 	}
+	e.send(e.site(func(w *alert.SiteWatch) []alert.Alert { return w.Cameras(cfg.Edge.Cameras, time.Now()) }))
 	started, stopped, changed := e.fleet.Apply(cfg.Edge.Cameras)
 	if e.devices != nil {
 		e.devices.tell()
@@ -274,6 +356,11 @@ func (e *edge) apply(cfg *configs.Config) {
 	e.mu.Lock()
 	gone := e.known
 	e.known = now
+	for id := range gone {
+		if !now[id] {
+			delete(e.news, id)
+		}
+	}
 	e.mu.Unlock()
 	for id := range gone {
 		if !now[id] {
@@ -380,12 +467,19 @@ func (e *edge) observe(ctx context.Context, p *post, cam configs.Camera, o detec
 
 // onState passes a changed state on to the center and to the camera's rules.
 func (e *edge) onState(c ingest.Camera, s ingest.State) {
-	e.put(api.Envelope{Camera: &api.CameraReport{Camera: c, State: s}})
+	if r := (&api.CameraReport{Camera: c, State: s}); e.tell(r) {
+		e.put(api.Envelope{Camera: r})
+	}
+	e.send(e.site(func(w *alert.SiteWatch) []alert.Alert { return w.State(s, time.Now()) }))
 	e.mu.Lock()
 	p := e.posts[c.ID]
+	held := e.sites.Holds(c.ID)
 	e.mu.Unlock()
 	if p != nil {
-		e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
+		e.send(p.do(func(en *alert.Engine) []alert.Alert {
+			en.Hold(held)
+			return en.State(s, time.Now())
+		}))
 	}
 }
 

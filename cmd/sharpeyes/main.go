@@ -64,7 +64,8 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newStandalone(), newEdge(), newCenter(), newConfig(), newCamera(), newGB28181(), newUser(), newBackup(), newRestore(), newDoctor(), newBench(), newTrial(), newVersion())
+	root.AddCommand(newStandalone(), newEdge(), newCenter(), newConfig(), newCamera(), newGB28181(), newUser(), newBackup(), newRestore(), newDeadLetters(),
+		newDoctor(), newBench(), newTrial(), newVersion())
 	return root
 }
 

@@ -16,6 +16,7 @@ type Engine struct {
 	zone   *time.Location
 	rules  []*rule
 	fault  faultWatch
+	held   bool
 }
 
 // NewEngine reads the rules of cam; schedules are in loc (nil means UTC). The
@@ -66,6 +67,11 @@ func (e *Engine) State(s ingest.State, at time.Time) []Alert {
 	return e.faults(at)
 }
 
+// Hold says whether no camera_fault is to be opened for now, because the camera's
+// whole site is down (SiteWatch). One that is open stays open. What lasts beyond
+// the hold opens at the next Tick.
+func (e *Engine) Hold(held bool) { e.held = held }
+
 // Tick lets time pass: it opens a camera_fault that lasted long enough and
 // closes what was not met for long enough. Call it about once a second.
 func (e *Engine) Tick(at time.Time) []Alert {
@@ -100,6 +106,9 @@ func (e *Engine) faults(at time.Time) []Alert {
 		}
 		active := r.schedule.Active(at.In(e.zone))
 		for _, i := range r.incidents {
+			if e.held && i.open == nil {
+				continue
+			}
 			after := r.after
 			if i.open != nil {
 				after = 0 // a camera that comes and goes is one fault, not many

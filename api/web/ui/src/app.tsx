@@ -18,6 +18,7 @@ import { CoverageView } from "./views/coverage";
 import { EventsView } from "./views/events";
 import { HelpDialog, HelpView } from "./views/help";
 import { LoginView, PasswordDialog } from "./views/login";
+import { LettersView } from "./views/letters";
 import { RegisterView } from "./views/register";
 import { WallView } from "./views/wall";
 import { feed, load, receive, resetFeed, tidy } from "./wall/feed";
@@ -130,6 +131,7 @@ function Inside() {
         {view === "coverage" && <CoverageView />}
         {view === "cameras" && <CamerasView />}
         {view === "register" && <RegisterView />}
+        {view === "letters" && <LettersView />}
         {view === "help" && <HelpView />}
       </main>
       <Footer />

@@ -4,7 +4,7 @@ export type Command =
   | "next" | "prev" | "first" | "last"
   | "confirm" | "dismiss" | "dismiss.false_alarm" | "dismiss.known" | "dismiss.no_action"
   | "undo" | "pause" | "mute" | "boxes" | "help" | "escape"
-  | "go.wall" | "go.events" | "go.coverage" | "go.cameras" | "go.register" | "go.help";
+  | "go.wall" | "go.events" | "go.coverage" | "go.cameras" | "go.register" | "go.letters" | "go.help";
 
 /** Keys of the whole page; the wall's own follow. */
 const everywhere: Record<string, Command> = { "?": "help", m: "mute", Escape: "escape" };
@@ -35,6 +35,7 @@ const afterG: Record<string, Command> = {
   c: "go.coverage",
   d: "go.cameras",
   r: "go.register",
+  l: "go.letters",
   h: "go.help",
 };
 

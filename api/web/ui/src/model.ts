@@ -259,6 +259,25 @@ export interface NodeRow {
   gb28181?: DeviceReport | null;
 }
 
+/** Letter is a message that no center could take. */
+export interface Letter {
+  id: string;
+  at: string;
+  reason: string;
+  error: string;
+  deliveries: number;
+  node: string;
+  version: string;
+  kind: string;
+  camera: string;
+  alert: string;
+  bytes: number;
+}
+
+export interface LetterPage extends Page<Letter> {
+  all: number;
+}
+
 /** AccessRow is one entry of the access register. */
 export interface AccessRow {
   seq: number;

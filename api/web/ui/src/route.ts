@@ -1,7 +1,7 @@
 // Views by address: #/wall, #/events and so on.
 import { Observable } from "./observable";
 
-export const views = ["wall", "events", "coverage", "cameras", "register", "help"] as const;
+export const views = ["wall", "events", "coverage", "cameras", "register", "letters", "help"] as const;
 export type View = (typeof views)[number];
 
 /** viewOf reads the view from a hash; anything unknown is the wall. */

@@ -5,6 +5,7 @@ import { age, stamp } from "./format";
 import { serverNow, skewMs } from "./http";
 import { lang, t } from "./i18n";
 import { Icon } from "./icons";
+import { letterCount, watchLetters } from "./letters";
 import { live } from "./live";
 import { useValue } from "./observable";
 import { route, views } from "./route";
@@ -19,6 +20,8 @@ export function Header(p: { onPassword: () => void; onHelp: () => void }) {
   const { session: s } = useValue(session);
   const { items, held, next } = useValue(feed);
   const n = waiting(items) + held.size;
+  const dead = useValue(letterCount);
+  useEffect(watchLetters, [s?.user.role]);
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (e: Event): void => {
@@ -35,9 +38,10 @@ export function Header(p: { onPassword: () => void; onHelp: () => void }) {
     <header class="header">
       <a class="brand" href="#/wall"><Icon name="eye" /><strong>{t("app.name")}</strong></a>
       <nav class="nav" aria-label={t("nav.main")}>
-        {views.filter((v) => v !== "help" && (v !== "register" || s?.user.role === "admin")).map((v) => (
+        {views.filter((v) => v !== "help" && ((v !== "register" && v !== "letters") || s?.user.role === "admin")).map((v) => (
           <a key={v} href={`#/${v}`} aria-current={v === view ? "page" : undefined} data-testid={`nav-${v}`}>
             {t(`nav.${v}`)}
+            {v === "letters" && dead > 0 && <span class="badge num" data-testid="letters-badge">{dead}</span>}
             {v === "wall" && n > 0 && <span class="badge num">{n}{next && "+"}</span>}
           </a>
         ))}

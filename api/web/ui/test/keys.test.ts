@@ -21,7 +21,7 @@ test("deciding keys do nothing on other views", () => {
 });
 
 test("g and a letter go to a view, within the time", () => {
-  const table: [string, string][] = [["w", "go.wall"], ["e", "go.events"], ["c", "go.coverage"], ["d", "go.cameras"], ["r", "go.register"], ["h", "go.help"]];
+  const table: [string, string][] = [["w", "go.wall"], ["e", "go.events"], ["c", "go.coverage"], ["d", "go.cameras"], ["r", "go.register"], ["l", "go.letters"], ["h", "go.help"]];
   for (const [key, want] of table) {
     const k = new Keyboard();
     assert.equal(k.command(stroke("g"), true, 1000), null);

@@ -102,8 +102,9 @@ func (f *flight) overdue(before time.Time, n int) []flown {
 	return out
 }
 
-// lose says that Redis does not have these any more.
-func (f *flight) lose(gone []flown) {
+// lose says that Redis does not have these any more, and returns how many of them
+// no center had committed.
+func (f *flight) lose(gone []flown) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var parts []part
@@ -114,6 +115,7 @@ func (f *flight) lose(gone []flown) {
 		}
 	}
 	f.queue(parts)
+	return len(parts)
 }
 
 // prepare says that these pictures may follow their alerts.

@@ -85,7 +85,7 @@ func (p *Producer) confirm(ctx context.Context) error {
 	every := p.opt.CheckEvery
 	checked := time.Now()
 	for {
-		n, err := p.receipts(ctx)
+		n, err := p.receipts(ctx, p.opt.Block)
 		if n > 0 {
 			every = p.opt.CheckEvery
 		}
@@ -111,12 +111,13 @@ func (p *Producer) confirm(ctx context.Context) error {
 	}
 }
 
-// receipts waits a little for receipts and takes them.
-func (p *Producer) receipts(ctx context.Context) (int, error) {
+// receipts waits as long for receipts and takes a page of them; a negative time
+// does not wait.
+func (p *Producer) receipts(ctx context.Context, patience time.Duration) (int, error) {
 	key := p.opt.Stream + doneSuffix + p.opt.Outbox.opt.Node
 	// From the beginning each time: what was taken is deleted, and a clock of
 	// Redis that jumps back can hide nothing.
-	got, err := p.opt.Redis.XRead(ctx, &redis.XReadArgs{Streams: []string{key, "0-0"}, Count: 256, Block: p.opt.Block}).Result()
+	got, err := p.opt.Redis.XRead(ctx, &redis.XReadArgs{Streams: []string{key, "0-0"}, Count: 256, Block: patience}).Result()
 	if errors.Is(err, redis.Nil) || err == nil && len(got) == 0 {
 		return 0, nil
 	}
@@ -185,13 +186,19 @@ func (p *Producer) check(ctx context.Context, every time.Duration) (time.Duratio
 				gone = append(gone, page[i])
 			}
 		}
-		lost += len(gone)
-		p.flight.lose(gone)
+		// The receipt stands before the entry goes, so a missing entry without one
+		// is lost, and not committed this moment.
+		for n := len(gone); n > 0 && err == nil; {
+			n, err = p.receipts(ctx, -1)
+		}
+		if err != nil {
+			return every, err
+		}
+		lost += p.flight.lose(gone)
 	}
 	if lost == 0 {
 		return min(2*every, max(checkMost, p.opt.CheckEvery)), nil
 	}
-	// A receipt that came meanwhile explains some of them; the others are gone.
 	p.m.resent.Add(float64(lost))
 	p.log.Warn("producer: Redis has lost entries before a center had them; they are sent again", "entries", lost)
 	return p.opt.CheckEvery, nil

@@ -80,6 +80,7 @@ func newSite(t *testing.T, sim simulate.Options) *site {
 	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, log) }
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{Open: open})
 	e.mains = newMains(open, nil, prometheus.NewRegistry(), log, e.fleet.SetPicture)
+	e.sites, e.news = alert.NewSiteWatch(3), map[ingest.CameraID]*news{}
 	s.edge = e
 	local := e.newLocal()
 	s.http = httptest.NewServer(local)

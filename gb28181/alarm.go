@@ -41,9 +41,11 @@ const (
 	AlarmDevice        AlarmKind = "device_alarm"
 )
 
-// DeviceAlarm is one alarm that a device raised. One of AlarmPlain is for the
-// record only: it may start no analysis, wake nothing, and say nothing about a
-// person.
+// DeviceAlarm is one alarm that a device raised. One of AlarmFault or AlarmPlain
+// is shown as an alert and starts no analysis; one of AlarmPlain carries no words
+// of the device either, so that it says nothing about a person. One of AlarmEvent
+// may make the rules of its camera look for themselves, where the camera has a
+// legal basis.
 type DeviceAlarm struct {
 	Device      string     `json:"device"`
 	Channel     string     `json:"channel,omitempty"` // ID in the alarm, when it is not the device's own

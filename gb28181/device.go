@@ -73,14 +73,18 @@ func (d *device) agent() string {
 	return d.userAgent
 }
 
-// way returns where requests go, or errOffline.
+// way returns where requests go, or errOffline; errLost, which is one, while the
+// device counts as registered although its connection is gone.
 func (d *device) way() (route, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.link.reachable() || !d.route.alive() {
-		return route{}, errOffline
+	switch {
+	case d.link.reachable() && d.route.alive():
+		return d.route, nil
+	case d.link.value == ingest.Yes:
+		return route{}, errLost
 	}
-	return d.route, nil
+	return route{}, errOffline
 }
 
 // isRegistered says what the device's registration is now.

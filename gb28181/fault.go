@@ -14,6 +14,7 @@ import (
 const (
 	hintNever       = "the device has not registered: give it this platform's address, ID and the password of its entry"
 	hintOffline     = "the device is not registered any more: look at its power, its link and the server it is set to"
+	hintLost        = "a device opens a new connection within half a minute; if it does not, look at its power and its link"
 	hintNoChannel   = "the device knows no such channel: compare the camera's address with the device's channel list"
 	hintBusy        = "the device has no stream left to give: close other viewers or raise its limit"
 	hintDenied      = "the device refuses: see whether this platform may view the channel in the device's GB/T 28181 page"
@@ -38,11 +39,11 @@ func (p *Platform) absent(id string) *ingest.Fault {
 	if dev == nil {
 		return &ingest.Fault{Reason: ReasonNever, Err: fmt.Errorf("device %s: %w", id, errOffline), Hint: hintNever}
 	}
-	f := &ingest.Fault{Reason: dev.isRegistered().Reason, Err: fmt.Errorf("device %s: %w", id, errOffline), Hint: hintOffline}
-	if f.Reason == "" { // its connection ended just now
-		f.Reason = ReasonConnection
+	fact := dev.isRegistered()
+	if fact.Value == ingest.Yes { // its connection ended just now
+		return &ingest.Fault{Reason: ReasonConnection, Err: fmt.Errorf("device %s: %w", id, errLost), Hint: hintLost}
 	}
-	return f
+	return &ingest.Fault{Reason: fact.Reason, Err: fmt.Errorf("device %s: %w", id, errOffline), Hint: hintOffline}
 }
 
 // refusal is the fault of a call that did not come to be.

@@ -37,7 +37,8 @@ type link struct {
 	gaps    [gapsKept]time.Duration // between keepalives
 	gapped  int                     // how many of them are set
 	gapNext int
-	outages []time.Time // within flapWindow, each its own fault
+	learned time.Duration // interval, worked out when a gap is added: it is asked for each second
+	outages []time.Time   // within flapWindow, each its own fault
 }
 
 // set changes the fact and reports whether it did.
@@ -59,7 +60,20 @@ func (l *link) interval() time.Duration {
 	if l.gapped == 0 {
 		return keepaliveDefault
 	}
-	gaps := slices.Clone(l.gaps[:l.gapped])
+	return l.learned
+}
+
+// addGap takes the time between two keepalives.
+func (l *link) addGap(gap time.Duration) {
+	l.gaps[l.gapNext] = gap
+	l.gapNext = (l.gapNext + 1) % gapsKept
+	l.gapped = min(l.gapped+1, gapsKept)
+	l.learned = l.median()
+}
+
+func (l *link) median() time.Duration {
+	kept := l.gaps
+	gaps := kept[:l.gapped]
 	slices.Sort(gaps)
 	median := min(max(gaps[(len(gaps)-1)/2], keepaliveMin), keepaliveMax)
 	if l.gapped < 3 {
@@ -98,9 +112,7 @@ func (l *link) unregistered(now time.Time) bool {
 // one sent again.
 func (l *link) beat(now time.Time) bool {
 	if gap := now.Sub(l.keepalive); !l.keepalive.IsZero() && gap >= time.Second {
-		l.gaps[l.gapNext] = gap
-		l.gapNext = (l.gapNext + 1) % gapsKept
-		l.gapped = min(l.gapped+1, gapsKept)
+		l.addGap(gap)
 	}
 	if now.Sub(l.keepalive) >= time.Second || l.keepalive.IsZero() {
 		l.keepalive = now

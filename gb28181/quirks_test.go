@@ -1,7 +1,11 @@
 package gb28181
 
 import (
+	"fmt"
+	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -120,4 +124,27 @@ func TestTargetOfADevice(t *testing.T) {
 			require.NoError(t, <-done)
 		})
 	}
+}
+
+// TestReadmeNamesEveryQuirk holds the table of the README to Quirks.
+func TestReadmeNamesEveryQuirk(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var rows, want []string
+	_, section, found := strings.Cut(string(readme), "## Quirks\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for line := range strings.Lines(section) {
+		if strings.HasPrefix(line, "| `") {
+			rows = append(rows, strings.TrimSpace(line))
+		}
+	}
+	for _, q := range Quirks() {
+		known := "what it does"
+		if len(q.Makers)+len(q.Agents) > 0 {
+			known = strings.Join(append(slices.Clone(q.Makers), q.Agents...), ", ")
+		}
+		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s |", q.Name, q.What, known, q.Effect))
+	}
+	assert.Equal(t, strings.Join(want, "\n"), strings.Join(rows, "\n"))
 }

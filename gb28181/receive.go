@@ -31,6 +31,9 @@ func (p *Platform) receive(from route, msg []byte, mended repairs) {
 		p.met.refused("stranger")
 		return
 	}
+	if p.beat(from, g, msg, now) {
+		return
+	}
 	m, err := parseMessage(p.parser, msg)
 	req, ok := m.(*sip.Request)
 	if err != nil || !ok {

@@ -18,9 +18,21 @@ import (
 // Errors that callers decide by.
 var (
 	errOffline  = errors.New("the device is not registered")
+	errLost     = error(lostError{})
 	errTimeout  = errors.New("the device did not answer")
 	errStopping = errors.New("the platform is stopping")
 )
+
+// lostError is errOffline of a device that still counts as registered: its
+// connection broke a moment ago, and it has the time of reconnectGrace to come
+// back.
+type lostError struct{}
+
+// Error implements error.
+func (lostError) Error() string { return "connection lost, waiting for it to come back" }
+
+// Is makes it errOffline to whoever only decides by that.
+func (lostError) Is(target error) bool { return target == errOffline }
 
 // The timers of RFC 3261 §17.
 const (

@@ -160,8 +160,9 @@ func (p *Platform) restore() error {
 		d.gbver, d.userAgent = cut(s.Version), cut(s.UserAgent)
 		d.link.bound, d.link.expires, d.link.heard = true, s.Expires, now
 		if s.Interval > 0 {
-			d.link.gaps = [gapsKept]time.Duration{s.Interval, s.Interval, s.Interval}
-			d.link.gapped, d.link.gapNext = 3, 3
+			for range 3 { // enough to be believed
+				d.link.addGap(s.Interval)
+			}
 		}
 		d.link.set(ingest.Unknown, ReasonRestored, now)
 		d.mu.Unlock()

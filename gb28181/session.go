@@ -227,15 +227,34 @@ func (c *call) wait(ctx context.Context) error {
 	case <-c.stream.Done():
 		return c.stream.Err()
 	case <-c.dialog.Done():
-		if err := c.dialog.Err(); err != nil {
-			return err
-		}
-		return errStopping // our own hang-up, by Platform.Run
+		return c.hungUp()
 	case <-c.finished:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// hungUp says why a call whose dialog is over has ended. A device says BYE also
+// because its record is at its end, or because we closed a stream that could not
+// be read: then that is why, whichever of both is noticed first.
+func (c *call) hungUp() error {
+	select {
+	case <-c.finished:
+		return nil
+	default:
+	}
+	select {
+	case <-c.stream.Done():
+		if err := c.stream.Err(); err != nil && !errors.Is(err, media.ErrHungUp) {
+			return err
+		}
+	default:
+	}
+	if err := c.dialog.Err(); err != nil {
+		return err
+	}
+	return errStopping // our own hang-up, by Platform.Run
 }
 
 // close sends BYE if the device has accepted and closes the stream. why is how

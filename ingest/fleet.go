@@ -154,6 +154,7 @@ func (f *Fleet) start(c configs.Camera) {
 		queue:    NewQueue(f.opt.QueueUnits, f.opt.QueueBytes),
 		counters: newCounters(),
 		seed:     maphash.MakeSeed(),
+		nudged:   make(chan struct{}, 1),
 		states: &states{
 			facts:  newFacts(record.ID, timeout, frozen, time.Now()),
 			listen: func(s State) { f.opt.OnState(record, s) },
@@ -296,6 +297,20 @@ func (f *Fleet) SetAnalysis(id CameraID, a Analysis) {
 // or until the camera is applied anew. Unknown cameras are ignored.
 func (f *Fleet) SetRegistered(id CameraID, v Value, r Reason) {
 	f.fact(id, func(s *State) *Fact { return &s.Registered }, v, r)
+}
+
+// Nudge says that what a camera waited for may be there again, its device for
+// one: the next attempt comes at once and not after the back-off, and failures
+// count from the beginning. The budget of the uplink still holds. While
+// a source runs, it is for the attempt that follows. Unknown cameras are ignored.
+// It does not block.
+func (f *Fleet) Nudge(id CameraID) {
+	f.mu.Lock()
+	w := f.workers[id]
+	f.mu.Unlock()
+	if w != nil {
+		w.nudge()
+	}
 }
 
 // SetRecording takes what the device says of its own recording, as SetRegistered

@@ -183,7 +183,10 @@ func TestFleetUplinkIsSharedByItsCameras(t *testing.T) {
 			all++
 			most = max(most, now)
 			mu.Unlock()
-			pause(ctx, 10*time.Second) // a dead link: nothing answers
+			select { // a dead link: nothing answers
+			case <-ctx.Done():
+			case <-time.After(10 * time.Second):
+			}
 			mu.Lock()
 			now--
 			mu.Unlock()
@@ -509,4 +512,37 @@ func TestFromConfig(t *testing.T) {
 	c.Point, c.LegalBasis, c.Disabled = "p7", "A9", true
 	got := FromConfig(c)
 	require.Equal(t, []any{"p7", "A9", false}, []any{got.Point, got.LegalBasis, got.InUse})
+}
+
+// TestNudge: what waits for the end of its back-off tries at once, and its
+// failures count from the beginning.
+func TestNudge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int32
+		var there atomic.Bool
+		f := NewFleet(FleetOptions{Open: opens(func(ctx context.Context, sink Sink) error {
+			runs.Add(1)
+			if !there.Load() {
+				return &Fault{Reason: ReasonAuthFailed} // waits for 30 s and more, each time
+			}
+			return playing(ctx, sink)
+		})})
+		defer f.Close()
+		f.Apply([]configs.Camera{camera("a")})
+		synctest.Wait()
+		require.EqualValues(t, 1, runs.Load())
+		there.Store(true)
+		f.Nudge("nobody")
+		synctest.Wait()
+		require.EqualValues(t, 1, runs.Load())
+		begun := time.Now()
+		f.Nudge("a")
+		synctest.Wait()
+		require.EqualValues(t, 2, runs.Load())
+		require.Zero(t, time.Since(begun))
+		require.Equal(t, Yes, f.States()[0].Frames.Value)
+		f.Nudge("a")
+		synctest.Wait()
+		require.EqualValues(t, 2, runs.Load(), "a source that runs is left alone")
+	})
 }

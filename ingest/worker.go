@@ -36,6 +36,7 @@ type worker struct {
 	counters *counters
 	seed     maphash.Seed
 
+	nudged chan struct{} // one: do not wait for the next attempt
 	cancel context.CancelFunc
 	done   sync.WaitGroup // worker and analyser
 	fed    atomic.Bool    // a unit went into the queue in this or an earlier session
@@ -65,6 +66,7 @@ type session struct {
 func (w *worker) run(ctx context.Context) {
 	failures, last := 0, ReasonNone
 	for ctx.Err() == nil {
+		w.forgetNudge() // of before: this attempt is what it asked for
 		settled, err := w.attempt(ctx)
 		if ctx.Err() != nil {
 			return
@@ -88,7 +90,24 @@ func (w *worker) run(ctx context.Context) {
 		}
 		last = why
 		w.log.Log(ctx, level, "stream ended", "reason", why, "error", err, "failures", failures, "retry_in", wait.Round(time.Millisecond))
-		pause(ctx, wait)
+		if w.pause(ctx, wait) {
+			failures, last = 0, ReasonNone
+		}
+	}
+}
+
+// nudge makes the worker try again now, if it waits or when its attempt fails.
+func (w *worker) nudge() {
+	select {
+	case w.nudged <- struct{}{}:
+	default:
+	}
+}
+
+func (w *worker) forgetNudge() {
+	select {
+	case <-w.nudged:
+	default:
 	}
 }
 
@@ -200,12 +219,15 @@ func (w *worker) sum(u *AccessUnit) uint64 {
 	return h.Sum64()
 }
 
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
+// pause waits for d, for a nudge, of which it tells, or for the end of ctx.
+func (w *worker) pause(ctx context.Context, d time.Duration) (nudged bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
+	case <-w.nudged:
+		return true
 	case <-t.C:
 	}
+	return false
 }

@@ -451,6 +451,13 @@ func (e *edge) wake(id ingest.CameraID, cause detect.WakeCause) bool {
 	return true
 }
 
+// nudge lets a camera whose device is there again connect at once. It may be
+// called from any goroutine and does not block.
+func (e *edge) nudge(id ingest.CameraID) {
+	e.fleet.Nudge(id)
+	e.mains.fleet.Nudge(id)
+}
+
 // observe lets the camera's rules judge one instant, and gives each alert that
 // asks for it a picture in which nobody can be recognised, of the main stream where
 // there is one.

@@ -61,7 +61,7 @@ func (p *process) newPlatform(e *edge) (*platform, error) {
 	var err error
 	d.Platform, err = gb28181.New(gb28181.Options{
 		Config: *cfg, Registerer: p.registry, Log: p.log, UserAgent: "sharpeyes " + version,
-		Dir: filepath.Join(p.cfg.DataDir, "gb28181"), OnState: d.onState, OnAlarm: d.onAlarm,
+		Dir: filepath.Join(p.cfg.DataDir, "gb28181"), OnState: d.changed, OnAlarm: d.onAlarm,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("edge.gb28181: %w", err)
@@ -103,6 +103,18 @@ func (d *platform) know(cams []configs.Camera) {
 func (d *platform) tell() {
 	for _, dev := range d.Devices() {
 		d.onState(dev.ID, dev.Registered.Value, dev.Registered.Reason)
+	}
+}
+
+// changed hears that the registration of a device changed. The cameras of one
+// that is there again do not wait for the end of their back-off.
+func (d *platform) changed(device string, v ingest.Value, r ingest.Reason) {
+	d.onState(device, v, r)
+	if v != ingest.Yes {
+		return
+	}
+	for _, c := range d.camerasOf(device) {
+		d.edge.nudge(c.id)
 	}
 }
 

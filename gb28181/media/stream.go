@@ -141,6 +141,7 @@ func (s *Stream) endLocked(err error) {
 		return
 	}
 	s.ended, s.err = true, err
+	close(s.over) // before the connection: a device that notices must not be noticed first
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -151,7 +152,6 @@ func (s *Stream) endLocked(err error) {
 	if s.dialer != nil {
 		s.dialer()
 	}
-	close(s.over)
 }
 
 func (s *Stream) arrived() bool          { return s.here.Load() }

@@ -55,13 +55,21 @@ export function what(a: Alert): string {
     const reason = known("why", a.reason);
     return a.rule_name ? (reason ? `${a.rule_name}: ${reason}` : a.rule_name) : t("what.camera_fault", { reason: reason || "–" });
   }
-  if (a.kind === "device_alarm") return t("what.device_alarm", { alarm: alarmName(a) });
+  if (a.kind === "device_alarm") {
+    const alarm = alarmName(a);
+    return alarm ? t("what.device_alarm", { alarm }) : t("what.device_alarm.plain");
+  }
   if (a.rule_name) return a.rule_name;
   return t(whatKey(a), { who: t(`group.${subject(a.classes)}` as Key) });
 }
 
-/** alarmName is what a device reported: our word for its kind, else its rule's name. */
+/**
+ * alarmName is what a device reported: our word for its kind, else its rule's name.
+ * It is empty for the kind that stands for everything else: what a device says of
+ * how somebody behaves is not passed on.
+ */
 function alarmName(a: Alert): string {
+  if (a.rule === "gb28181-device_alarm") return "";
   const key = `alarm.${a.rule.replace(/^gb28181-/, "")}`;
   return key in words.zh ? t(key as Key) : (a.rule_name ?? a.rule);
 }

@@ -132,6 +132,22 @@ func TestGateKnowsThePatternOfAGOP(t *testing.T) {
 	require.Equal(t, 1, did[gateWake], "the start")
 }
 
+// At a constant rate the first pictures are small after a large key unit and
+// large after a small one: that is no motion.
+func TestGateKnowsThatAKeyUnitMovesWhatFollows(t *testing.T) {
+	s := newStream(t, nil)
+	s.qp = func(int) int8 { return int8(28 + s.r.IntN(2)) }
+	s.size = func(n int) int {
+		if n%50 < 9 && n/50%5 > 2 {
+			return 3000 + s.r.IntN(300)
+		}
+		return 950 + s.r.IntN(100)
+	}
+	require.LessOrEqual(t, s.run(240)[gateWake], 2, "the start, and one to learn from")
+	s.size = func(int) int { return 2600 + s.r.IntN(300) }
+	require.Equal(t, 1, s.run(2)[gateWake], "somebody comes")
+}
+
 // B-frames and hierarchical P are a fraction of the others' size: each kind has
 // its own baseline.
 func TestGateKeepsABaselineForEachKind(t *testing.T) {

@@ -1,0 +1,204 @@
+package detect
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// What a scoreLevel works with.
+const (
+	scoreSamples = 15   // of a place in the GOP, for its median
+	scoreSpread  = 60   // and for its deviations, where a place holds several pictures
+	scoreFew     = 3    // samples before a place says anything
+	scoreSure    = 8    // and before its own deviations are taken and not those of all
+	scoreLow     = -5.0 // residuals are clipped to these many standard deviations
+	scoreHigh    = 8.0
+	scoreClipLow = -1.0 // and to these much of log2, where they move the level
+	scoreClip    = 1.5
+	scoreLeastSD = 0.10 // of log2
+	scoreFall    = 0.5  // of the smoothing: what became less is the new quiet at once
+	scoreHeld    = 32   // latest pictures that taught nothing
+	score85      = 1.44 // standard deviations at which 85 of 100 deviations are lower
+	madSamples   = 256
+	madBins      = 64
+	madEvery     = 16
+	spreadUnit   = 48 // parts of a unit in which deviations are kept
+)
+
+// scoreLevel knows one measure of quiet pictures and says how far a new one is
+// off. From the measure goes the median of the latest quiet pictures at the same
+// place of the GOP and of the same kind: after a key frame that ate the rate's
+// budget the first pictures follow a fixed pattern that would look like motion.
+// What is left is divided by the deviation at that place, since how large those
+// first pictures are depends on how large the key frame happened to be, clipped,
+// and smoothed over a quarter of a second. The result is divided by what is usual
+// for it at that place, since what one key frame does to the pictures after it
+// lasts, and an encoder's rate control swings; at constant quality, where none
+// does, it is not. Deviations are quantiles, which a
+// passer-by during the warm-up does not spoil.
+type scoreLevel struct {
+	bins  [scoreKinds][scorePhases]scoreBin
+	level float64 // added to all medians: rain that began, a sway that was taken for motion in vain
+
+	heat     float64 // smoothed, in standard deviations
+	residual float64 // smoothed, in the measure's unit
+	hotSince time.Time
+
+	deviations [madSamples]uint8 // of quiet pictures, in 1/madBins of the clip
+	counts     [madBins]uint16
+	learned    int
+	sd         float64
+	held       [scoreHeld]scoreHold // pictures that taught nothing
+	holds      int
+}
+
+// scoreHold is a picture that taught nothing.
+type scoreHold struct {
+	bin     *scoreBin
+	r, heat float32
+	single  bool
+}
+
+// scoreBin is what quiet pictures at one place of the GOP were.
+type scoreBin struct {
+	x      [scoreSamples]float32
+	n      int // learned altogether
+	median float32
+
+	off     [scoreSpread]uint8 // from the median
+	hot     [scoreSpread]uint8 // the smoothed residual
+	spreads int                // learned altogether
+	sd      float32            // 0: not known
+	swing   float32            // deviation of the smoothed residual
+}
+
+// scoreInput is a picture as a scoreLevel sees it.
+type scoreInput struct {
+	kind, place int
+	x           float64
+	alpha       float64 // smoothing
+	swings      bool    // there is a rate control
+	at          time.Time
+	moving      bool // something else saw motion
+}
+
+func (l *scoreLevel) reset() { *l = scoreLevel{sd: 2 * scoreLeastSD} }
+
+// add takes a picture and returns how far it is off in standard deviations, and
+// whether it taught what quiet is.
+func (l *scoreLevel) add(in scoreInput) (z float64, taught bool) {
+	b := &l.bins[in.kind][in.place]
+	x, r := in.x-l.level, 0.0
+	known := b.n >= scoreFew
+	if known {
+		r = x - float64(b.median)
+		sd := l.sd
+		if b.sd > 0 {
+			sd = float64(b.sd)
+		}
+		l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)
+		l.heat += in.alpha * (min(scoreHigh, max(scoreLow, r/sd)) - l.heat)
+		usual := math.Sqrt(in.alpha / (2 - in.alpha))
+		if in.swings {
+			usual = max(usual, float64(b.swing))
+		}
+		z = l.heat / usual
+	}
+	switch {
+	case in.moving:
+		l.hotSince = time.Time{}
+		return z, false
+	case math.Abs(z) < scoreQuiet:
+		l.hotSince = time.Time{}
+	case l.hot(b, r, in):
+		return z, false
+	}
+	b.learn(float32(x))
+	if known {
+		l.learnDeviation(math.Abs(r))
+		b.spread(math.Abs(r), math.Abs(l.heat), in.place < scoreSingle)
+	}
+	return z, true
+}
+
+// hot takes a residual that is not of a quiet picture, and says whether it is
+// kept from teaching. What became less is the new level at once: it is no motion.
+func (l *scoreLevel) hot(b *scoreBin, r float64, in scoreInput) bool {
+	if l.residual < 0 {
+		l.level += scoreFall * in.alpha * max(scoreClipLow, min(scoreClip, r))
+	} else {
+		l.held[l.holds%scoreHeld] = scoreHold{b, float32(r), float32(l.heat), in.place < scoreSingle}
+		l.holds++
+	}
+	if l.hotSince.IsZero() {
+		l.hotSince = in.at
+	}
+	return in.at.Sub(l.hotSince) < scoreHot
+}
+
+// vain says that what was hot was no motion.
+func (l *scoreLevel) vain() {
+	for _, h := range l.held[:min(l.holds, scoreHeld)] {
+		l.learnDeviation(math.Abs(float64(h.r)))
+		h.bin.spread(math.Abs(float64(h.r)), math.Abs(float64(h.heat)), h.single)
+	}
+	l.holds = 0
+	l.level += max(0, l.residual)
+	l.residual, l.heat = 0, 0
+}
+
+// learn keeps x among the latest samples and sorts out their median.
+func (b *scoreBin) learn(x float32) {
+	b.x[b.n%scoreSamples] = x
+	b.n++
+	sorted := b.x
+	n := min(b.n, scoreSamples)
+	slices.Sort(sorted[:n])
+	b.median = sorted[n/2]
+}
+
+// spread keeps how far a picture and the smoothed residual were off. A place that
+// holds one picture of a GOP is reckoned anew with each, others now and then.
+func (b *scoreBin) spread(r, heat float64, single bool) {
+	samples := scoreSpread
+	if single {
+		samples = scoreSamples
+	}
+	at := b.spreads % samples
+	b.off[at], b.hot[at] = spreadByte(r), spreadByte(heat)
+	b.spreads++
+	if n := min(b.spreads, samples); n >= scoreSure && (single || b.spreads%8 == 0) {
+		b.sd = max(scoreLeastSD, spreadOf(b.off, n))
+		b.swing = spreadOf(b.hot, n)
+	}
+}
+
+func spreadByte(v float64) uint8 { return uint8(min(math.MaxUint8, math.Round(v*spreadUnit))) }
+
+// spreadOf is the standard deviation for which 85 of 100 deviations are lower.
+func spreadOf(v [scoreSpread]uint8, n int) float32 {
+	slices.Sort(v[:n])
+	return float32(v[min(n-1, n*85/100)]) / (spreadUnit * score85)
+}
+
+// learnDeviation keeps the median absolute deviation of the latest samples.
+func (l *scoreLevel) learnDeviation(d float64) {
+	at := l.learned % madSamples
+	if l.learned >= madSamples {
+		l.counts[l.deviations[at]]--
+	}
+	v := uint8(min(madBins-1, d*madBins/scoreClip))
+	l.deviations[at] = v
+	l.counts[v]++
+	if l.learned++; l.learned%madEvery != 0 {
+		return
+	}
+	half, sum := min(l.learned, madSamples)/2, 0
+	for i, c := range l.counts {
+		if sum += int(c); sum > half {
+			l.sd = max(scoreLeastSD, 1.4826*(float64(i)+0.5)*scoreClip/madBins)
+			return
+		}
+	}
+}

@@ -7,7 +7,7 @@
 set -eu
 
 run="gcc g++ pkg-config ca-certificates libopencv-dev libavcodec-dev libavutil-dev libswscale-dev redis-server"
-test="$run postgresql prometheus faketime ffmpeg opencv-doc chromium fonts-wqy-microhei python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-tools"
+test="$run postgresql prometheus ffmpeg opencv-doc chromium fonts-wqy-microhei python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-tools"
 
 # The page's own checks need Node 18 or newer, from wherever it comes.
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"

@@ -252,7 +252,6 @@ type world struct {
 
 	redisAddr string
 	redis     *proc
-	redisEnv  []string
 	client    *redis.Client
 	link      *proxy
 	pg        *pgtest.Server
@@ -306,7 +305,7 @@ func (w *world) startRedis() {
 	w.must(os.MkdirAll(dir, 0o700))
 	host, port, err := net.SplitHostPort(w.redisAddr)
 	w.must(err)
-	w.redis, err = startProc(w.path("redis.log"), w.redisEnv, "redis-server", "--bind", host, "--port", port, "--dir", dir,
+	w.redis, err = startProc(w.path("redis.log"), nil, "redis-server", "--bind", host, "--port", port, "--dir", dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--aof-load-truncated", "yes")
 	w.must(err)
 	probe := redis.NewClient(&redis.Options{Addr: w.redisAddr, MaxRetries: -1})

@@ -334,9 +334,17 @@ func TestDeviceHangsUp(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- src.Run(t.Context(), s) }()
 	until(t, func() bool { return s.count() > 0 }, "units")
-	// The platform stops: it says BYE itself, and the source ends.
+	// The platform stops: it says BYE itself, and the source ends. Media may come
+	// before the device's answer.
 	for _, c := range b.calls.all() {
-		c.dialog.end(errPeerBye)
+		until(t, func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.dialog != nil {
+				c.dialog.end(errPeerBye)
+			}
+			return c.dialog != nil
+		}, "a dialog")
 	}
 	err = <-ended
 	require.Equal(t, ingest.ReasonEnded, ingest.ReasonOf(err))

@@ -49,8 +49,6 @@ func WakeCauses() []WakeCause {
 const (
 	gateLearn      = 2 * time.Second  // after the start, on top of the hold time
 	gateAsked      = 10 * time.Second // an operator's or device's wake lasts at least this long
-	gateRaise      = 1.2              // of the threshold, by an unconfirmed wake
-	gateRaiseMost  = 3.0
 	gateDecay      = 0.95
 	gateForgive    = 10 * time.Minute // without an unconfirmed wake the threshold decays once
 	gateEarly      = 0.75             // a key unit before this share of the usual GOP is early
@@ -130,7 +128,7 @@ type gate struct {
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.
 func newGate(cfg configs.Gate, codec ingest.Codec, count *gateMetrics) *gate {
-	g := &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count}
+	g := &gate{cfg: cfg, score: newMotionScore(codec, cfg), count: count}
 	g.setThreshold(cfg.Threshold, time.Time{})
 	return g
 }
@@ -514,7 +512,7 @@ func (g *gate) confirm() {
 
 // setThreshold changes the threshold within its bounds.
 func (g *gate) setThreshold(t float64, at time.Time) {
-	g.raised = min(max(g.cfg.Threshold, t), gateRaiseMost*g.cfg.Threshold)
+	g.raised = min(max(g.cfg.Threshold, t), g.cfg.RaiseMost*g.cfg.Threshold)
 	g.settled = at
 	g.count.threshold.Set(g.raised)
 }
@@ -539,7 +537,7 @@ func (g *gate) unconfirmed(at time.Time) {
 		g.misses = append(g.misses, at)
 	}
 	if g.cause == WakeScore {
-		g.setThreshold(g.raised*gateRaise, at)
+		g.setThreshold(g.raised*g.cfg.Raise, at)
 		g.score.vain()
 	}
 }

@@ -297,7 +297,7 @@ func TestGateGivesUpOnStreamsItCannotGate(t *testing.T) {
 }
 
 func TestScoreIsTheSameAtAnyFrameRate(t *testing.T) {
-	s := newMotionScore(ingest.H264, 0.15)
+	s := newMotionScore(ingest.H264, configs.Gate{Smoothing: 0.15})
 	s.key(40 * time.Millisecond)
 	require.InDelta(t, 0.15, s.alpha, 1e-9)
 	s.key(100 * time.Millisecond)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
@@ -24,13 +25,6 @@ const (
 	keySamples    = 8    // latest key units
 	keySteady     = 0.02 // by which the size of a key unit of an unchanged scene may differ, in log2, at constant quality
 	keyEven       = 0.08 // by which those of a changing scene do, at most; rate control makes 0.1 and more of noise alone
-
-	// k for each codec: what told motion best from quiet on clips of constant rate
-	// with ground truth (area under the curve 0.97, 0.85 and 0.87 for H.264, 0.95 for
-	// H.265). The slope that regression finds in a camera's quiet pictures told it
-	// worse (0.85, 0.78, 0.84; 0.95): what noise costs is not what motion costs.
-	scoreH264 = 0.35
-	scoreH265 = 0.55
 )
 
 // motionScore tells from the size and the quantiser of predicted pictures that
@@ -76,11 +70,15 @@ type qpSize struct {
 }
 
 // newMotionScore returns a score for a stream. Its smoothing is the weight of
-// one picture of 25 in a second.
-func newMotionScore(codec ingest.Codec, smoothing float64) *motionScore {
-	s := &motionScore{k: scoreH264, floor: 100, smoothing: smoothing, alpha: smoothing}
+// one picture of 25 in a second. The defaults of k are what told motion best from
+// quiet on clips of constant rate with ground truth (area under the curve 0.97,
+// 0.85 and 0.87 for H.264 with 0.35, 0.95 for H.265 with 0.55). The slope that
+// regression finds in a camera's quiet pictures told it worse (0.85, 0.78, 0.84;
+// 0.95): what noise costs is not what motion costs.
+func newMotionScore(codec ingest.Codec, cfg configs.Gate) *motionScore {
+	s := &motionScore{k: cfg.QPWeightH264, floor: 100, smoothing: cfg.Smoothing, alpha: cfg.Smoothing}
 	if codec == ingest.H265 {
-		s.k, s.size = scoreH265, &scoreLevel{}
+		s.k, s.size = cfg.QPWeightH265, &scoreLevel{}
 	}
 	s.reset()
 	return s

@@ -35,10 +35,11 @@ type CameraTLS struct {
 
 // Motion tunes the motion finder of a camera.
 type Motion struct {
-	Method    string  `yaml:"method" json:"method,omitempty" jsonschema:"enum=cells,enum=mog2" jsonschema_description:"cells: running average with brightness compensated. mog2: OpenCV's mixture of Gaussians, for water, leaves and flags, at several times the CPU time."`
-	Threshold int     `yaml:"threshold" json:"threshold,omitempty" limit:"1..255" jsonschema_description:"Grey levels by which a pixel must differ from the learned scene. With mog2 20 stands for 4 standard deviations of the pixel's own noise, others in proportion."`
-	MinArea   float64 `yaml:"min_area" json:"min_area,omitempty" limit:"0.00001..1" jsonschema_description:"Share of the picture that must move."`
-	ClockArea float64 `yaml:"clock_area" json:"clock_area,omitempty" limit:"0.001..0.25" jsonschema_description:"Share of the picture, at most, that is masked by itself because it changes about once a second, as the clock does that cameras write into it."`
+	Method       string  `yaml:"method" json:"method,omitempty" jsonschema:"enum=cells,enum=mog2" jsonschema_description:"cells: running average with brightness compensated. mog2: OpenCV's mixture of Gaussians, for water, leaves and flags, at several times the CPU time."`
+	Threshold    int     `yaml:"threshold" json:"threshold,omitempty" limit:"1..255" jsonschema_description:"Grey levels by which a pixel must differ from the learned scene. With mog2 20 stands for 4 standard deviations of the pixel's own noise, others in proportion."`
+	MinArea      float64 `yaml:"min_area" json:"min_area,omitempty" limit:"0.00001..1" jsonschema_description:"Share of the picture that must move."`
+	ClockArea    float64 `yaml:"clock_area" json:"clock_area,omitempty" limit:"0.001..0.25" jsonschema_description:"Share of the picture, at most, that is masked by itself because it changes about once a second, as the clock does that cameras write into it."`
+	GlobalChange float64 `yaml:"global_change" json:"global_change,omitempty" limit:"0.1..1" jsonschema_description:"When more of the picture than this share changes at once, light or infrared switched or the camera turned: that is no motion, and the scene is learned anew. Of cells; mog2 has 0.5."`
 }
 
 // The words of Motion.Method.

@@ -14,7 +14,7 @@ func TestEffective(t *testing.T) {
 	c := bare.Effective(Stream{})
 	require.Equal(t, Stream{Transport: "auto", Stream: "main", Timeout: Duration(10 * time.Second), FrozenFor: Duration(30 * time.Second), AnalyseFPS: 8, DetectFPS: 2, Gate: defaultStream().Gate}, c.Settings)
 	require.Equal(t, "unknown", c.LegalBasis)
-	require.Equal(t, Motion{MotionCells, 20, 0.0005, 0.03}, c.Motion)
+	require.Equal(t, Motion{MotionCells, 20, 0.0005, 0.03, 0.5}, c.Motion)
 	require.Equal(t, Rule{ID: "r", Kind: "dwell", Classes: []string{"person"}, MinScore: 0.4, Frames: 2, Of: 3, After: Duration(3 * time.Minute), CloseAfter: Duration(10 * time.Second), Level: 3}, c.Rules[0])
 	require.Equal(t, Rule{ID: "f", Kind: "camera_fault", After: Duration(30 * time.Second), CloseAfter: Duration(10 * time.Second), Level: 3}, c.Rules[1])
 	require.Equal(t, "left", c.Rules[2].Direction)

@@ -7,6 +7,10 @@ type Gate struct {
 	Mode          string   `yaml:"mode" json:"mode,omitempty" jsonschema:"enum=auto,enum=full" jsonschema_description:"auto: decode everything only while something moves; full: always, for a camera that must be seen at each instant."`
 	Threshold     float64  `yaml:"threshold" json:"threshold,omitempty" limit:"2..50" jsonschema_description:"Standard deviations by which size and quantiser of predicted pictures must rise to wake. Lower is faster and wakes more often in vain; 5 is fast."`
 	Smoothing     float64  `yaml:"smoothing" json:"smoothing,omitempty" limit:"0.02..0.9" jsonschema_description:"Weight of the newest of 25 pictures a second in the score."`
+	QPWeightH264  float64  `yaml:"qp_weight_h264" json:"qp_weight_h264,omitempty" limit:"0.05..2" jsonschema_description:"H.264: what one step of the quantiser counts in the score, as part of a doubling of the size."`
+	QPWeightH265  float64  `yaml:"qp_weight_h265" json:"qp_weight_h265,omitempty" limit:"0.05..2" jsonschema_description:"The same for H.265."`
+	Raise         float64  `yaml:"raise" json:"raise,omitempty" limit:"1..3" jsonschema_description:"A wake that is not confirmed multiplies this camera's threshold by this."`
+	RaiseMost     float64  `yaml:"raise_most" json:"raise_most,omitempty" limit:"1..10" jsonschema_description:"The threshold rises to so many times what is configured, at most."`
 	WarmUp        Duration `yaml:"warm_up" json:"warm_up,omitempty" limit:"1s..10m" jsonschema_description:"So long after the start the score only learns, and every key frame is looked at."`
 	Hold          Duration `yaml:"hold" json:"hold,omitempty" limit:"500ms..5m" jsonschema_description:"So long after the last motion everything is still decoded."`
 	Confirm       int      `yaml:"confirm" json:"confirm,omitempty" limit:"1..50" jsonschema_description:"Instants with motion, of the last confirm_of, that confirm a wake."`

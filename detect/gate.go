@@ -49,8 +49,6 @@ func WakeCauses() []WakeCause {
 const (
 	gateLearn      = 2 * time.Second  // after the start, on top of the hold time
 	gateAsked      = 10 * time.Second // an operator's or device's wake lasts at least this long
-	gateRaise      = 1.2              // of the threshold, by an unconfirmed wake
-	gateRaiseMost  = 3.0
 	gateDecay      = 0.95
 	gateForgive    = 10 * time.Minute // without an unconfirmed wake the threshold decays once
 	gateEarly      = 0.75             // a key unit before this share of the usual GOP is early
@@ -122,6 +120,7 @@ type gate struct {
 	learning bool    // the motion finder is about to mask a clock
 	lit      bool    // most of the picture changed since the wake
 	vain     bool    // the last wake by a key unit was not confirmed
+	withheld bool    // the score would have woken since the last look at a key unit
 	thin     bool    // key units are passed over for want of time
 	window   analysisWindow
 	tell     func(ingest.Analysis) // hears how closely the camera is watched; nil: nobody does
@@ -129,7 +128,7 @@ type gate struct {
 
 // newGate returns the gate of a stream that begins. cfg has no zero fields.
 func newGate(cfg configs.Gate, codec ingest.Codec, count *gateMetrics) *gate {
-	g := &gate{cfg: cfg, score: newMotionScore(codec, cfg.Smoothing), count: count}
+	g := &gate{cfg: cfg, score: newMotionScore(codec, cfg), count: count}
 	g.setThreshold(cfg.Threshold, time.Time{})
 	return g
 }
@@ -175,7 +174,7 @@ func (g *gate) degraded(u gateUnit) gateAction {
 		return gateSkip
 	case g.wanted == "":
 	case u.at.Sub(g.moved) > g.cfg.Hold.Std()+g.usual():
-		if !g.moved.After(g.woke) {
+		if !g.sure && !g.moved.After(g.woke) {
 			g.unconfirmed(u.at) // two key units showed nothing
 		}
 		g.rest()
@@ -189,7 +188,7 @@ func (g *gate) degraded(u gateUnit) gateAction {
 
 // wake begins to decode everything.
 func (g *gate) wake(c WakeCause, at time.Time) gateAction {
-	g.cause, g.woke, g.moved, g.sure, g.lit, g.vain = c, at, at, false, false, false
+	g.cause, g.woke, g.moved, g.sure, g.lit, g.vain, g.withheld = c, at, at, false, false, false, false
 	g.seen = g.seen[:0]
 	switch c {
 	case WakeStart:
@@ -210,6 +209,7 @@ func (g *gate) wake(c WakeCause, at time.Time) gateAction {
 // tryWake is wake where there is room.
 func (g *gate) tryWake(c WakeCause, u gateUnit) gateAction {
 	if !g.claim.take(c) {
+		g.sure = false
 		return g.short(c, u.at, u.key)
 	}
 	return g.wake(c, u.at)
@@ -270,8 +270,11 @@ func (g *gate) idle(u gateUnit, z float64, early bool) gateAction {
 		return g.wake(WakeStart, u.at)
 	case u.key && g.due(u):
 		return gateCheck
-	case z >= g.raised && u.at.Sub(g.began) >= g.cfg.WarmUp.Std() && u.at.After(g.mute) && g.mayMiss(u.at):
+	case z < g.raised:
+	case u.at.Sub(g.began) >= g.cfg.WarmUp.Std() && u.at.After(g.mute) && g.mayMiss(u.at):
 		return g.tryWake(WakeScore, u)
+	default:
+		g.withheld = true
 	}
 	return gateQuiet
 }
@@ -287,7 +290,7 @@ func (g *gate) ungateable(u gateUnit) bool {
 // not, a key unit that is as large as ever after a GOP without a sign of motion
 // shows what the last one showed.
 func (g *gate) due(u gateUnit) bool {
-	quiet := g.steady && g.score.constant && g.lastHigh < g.cfg.Threshold/2 && g.state == GateIdle
+	quiet := g.steady && g.score.constant() && g.lastHigh < g.cfg.Threshold/2 && g.state == GateIdle
 	every := g.cfg.KeyEvery.Std()
 	if !quiet || u.at.Sub(g.began) < g.cfg.WarmUp.Std() {
 		every = min(every, gateKeyEvery)
@@ -342,7 +345,7 @@ func (g *gate) perKey(at time.Time) {
 		g.setThreshold(g.raised*gateDecay, at)
 	}
 	g.mayMiss(at)
-	g.count.say(g.count.constant, g.score.constant)
+	g.count.say(g.count.constant, g.score.constant())
 }
 
 // gateable says whether a stream that was given up has become one that can be
@@ -403,22 +406,36 @@ func (g *gate) caughtUp() {
 // key takes what a key unit showed, and says whether to wake.
 func (g *gate) key(at time.Time, m Motion) (wake bool) {
 	g.checked = at
-	if m.Global {
+	withheld := g.withheld
+	g.withheld = false
+	switch {
+	case m.Global:
 		g.changed(at)
-		return false
-	}
-	if m.Active && g.state == GateDegraded {
-		g.moved = laterOf(g.moved, at)
-	}
-	if !m.Active && !m.Faint || g.state == GateDegraded {
-		return false
-	}
-	if !g.claim.take(WakeKey) {
+	case g.state == GateDegraded:
+		g.keyDegraded(at, m)
+	case m.Active || m.Faint:
+		if g.claim.take(WakeKey) {
+			g.wake(WakeKey, at)
+			return true
+		}
+		g.sure = false
 		g.short(WakeKey, at, true)
-		return false
+	case withheld:
+		g.score.vain()
 	}
-	g.wake(WakeKey, at)
-	return true
+	return false
+}
+
+// keyDegraded takes what a key unit showed of a camera that has no room. Where the
+// score alone asked for it and nothing is seen, it was in vain.
+func (g *gate) keyDegraded(at time.Time, m Motion) {
+	switch {
+	case m.Active:
+		g.moved = laterOf(g.moved, at)
+	case !m.Faint && g.wanted == WakeScore && !g.sure && !g.moved.After(g.woke):
+		g.unconfirmed(at)
+		g.rest()
+	}
 }
 
 // changed forgets what is known of the scene: light or infrared switched, or the
@@ -488,13 +505,14 @@ func (g *gate) confirm() {
 	}
 	if n >= g.cfg.Confirm {
 		g.sure = true
+		g.score.proven()
 		g.setThreshold(g.raised*gateDecay, g.since)
 	}
 }
 
 // setThreshold changes the threshold within its bounds.
 func (g *gate) setThreshold(t float64, at time.Time) {
-	g.raised = min(max(g.cfg.Threshold, t), gateRaiseMost*g.cfg.Threshold)
+	g.raised = min(max(g.cfg.Threshold, t), g.cfg.RaiseMost*g.cfg.Threshold)
 	g.settled = at
 	g.count.threshold.Set(g.raised)
 }
@@ -519,7 +537,7 @@ func (g *gate) unconfirmed(at time.Time) {
 		g.misses = append(g.misses, at)
 	}
 	if g.cause == WakeScore {
-		g.setThreshold(g.raised*gateRaise, at)
+		g.setThreshold(g.raised*g.cfg.Raise, at)
 		g.score.vain()
 	}
 }

@@ -28,6 +28,8 @@ type stream struct {
 	gop  int
 	late time.Duration
 	move bool // pixels move
+
+	blind bool // key units teach the score nothing
 }
 
 func newStream(t *testing.T, change func(*configs.Gate)) *stream {
@@ -62,6 +64,9 @@ func (s *stream) run(seconds float64) map[gateAction]int {
 		case gateWake:
 			s.g.caughtUp()
 		case gateCheck:
+			if s.blind {
+				s.g.withheld = false
+			}
 			if s.g.key(s.now(), Motion{Active: s.move}) {
 				s.g.caughtUp()
 			}
@@ -84,7 +89,7 @@ func TestGateLearnsThenSleeps(t *testing.T) {
 	require.Equal(t, GateIdle, s.g.state, "4 s: the scene is learned, the hold time is over")
 	did = s.run(60)
 	require.Equal(t, map[gateAction]int{gateQuiet: 60*25 - 30, gateCheck: 30}, did, "every key unit is looked at and nothing else")
-	require.True(t, s.g.score.constant, "the quantiser stands still")
+	require.True(t, s.g.score.constant(), "the quantiser stands still")
 }
 
 func TestGateWakesByScore(t *testing.T) {
@@ -143,6 +148,7 @@ func TestGateKnowsThatAKeyUnitMovesWhatFollows(t *testing.T) {
 		}
 		return 950 + s.r.IntN(100)
 	}
+	s.keySize = func() int { return []int{14000, 7000}[b2i(s.n/50%5 > 2)] }
 	require.LessOrEqual(t, s.run(240)[gateWake], 2, "the start, and one to learn from")
 	s.size = func(int) int { return 2600 + s.r.IntN(300) }
 	require.Equal(t, 1, s.run(2)[gateWake], "somebody comes")
@@ -291,7 +297,7 @@ func TestGateGivesUpOnStreamsItCannotGate(t *testing.T) {
 }
 
 func TestScoreIsTheSameAtAnyFrameRate(t *testing.T) {
-	s := newMotionScore(ingest.H264, 0.15)
+	s := newMotionScore(ingest.H264, configs.Gate{Smoothing: 0.15})
 	s.key(40 * time.Millisecond)
 	require.InDelta(t, 0.15, s.alpha, 1e-9)
 	s.key(100 * time.Millisecond)
@@ -304,7 +310,36 @@ func TestScoreTellsConstantRateFromConstantQuality(t *testing.T) {
 	s := newStream(t, nil)
 	s.qp = func(int) int8 { return int8(22 + s.r.IntN(12)) }
 	s.run(60)
-	require.False(t, s.g.score.constant)
+	require.False(t, s.g.score.constant())
+	// With bits to spare the quantiser stands still at its least, and key units swing.
+	s = newStream(t, nil)
+	s.keySize = func() int { return 10000 + s.r.IntN(4000) }
+	s.run(120)
+	require.False(t, s.g.score.constant())
+	s.keySize = func() int { return 12000 + s.r.IntN(100) }
+	s.run(20)
+	require.True(t, s.g.score.constant())
+}
+
+// What the score takes for motion before it may wake is quiet where the next key
+// unit shows nothing.
+func TestScoreLearnsFromKeyUnitsBeforeItMayWake(t *testing.T) {
+	wakes := map[bool]int{}
+	for _, blind := range []bool{false, true} {
+		s := newStream(t, nil)
+		s.blind = blind
+		s.keySize = func() int { return 10000 + s.r.IntN(4000) }
+		s.size = func(n int) int {
+			if n%50 < 9 && n/50%3 == 0 && n > 10*25 {
+				return 2400 + s.r.IntN(300)
+			}
+			return 950 + s.r.IntN(100)
+		}
+		s.run(30)
+		wakes[blind] = s.run(30)[gateWake]
+	}
+	require.Zero(t, wakes[false])
+	require.Positive(t, wakes[true], "or there was nothing to learn")
 }
 
 // Rain begins and stays: what proved to be no motion is the new quiet, and what
@@ -472,4 +507,14 @@ func TestGateWithoutRoom(t *testing.T) {
 	s.run(10)
 	require.Equal(t, GateIdle, s.g.state, "nothing moves any more")
 	require.Equal(t, -1, n.place("here"), "nor does it wait")
+
+	s.run(1) // into the group
+	quiet, vain := s.size, len(s.g.misses)
+	s.size = func(int) int { return 4000 }
+	s.run(0.5)
+	require.Equal(t, GateDegraded, s.g.state, "the score asks for room")
+	s.size = quiet
+	s.run(1)
+	require.Equal(t, GateIdle, s.g.state, "one key unit shows that nothing moves")
+	require.Len(t, s.g.misses, vain+1)
 }

@@ -25,11 +25,11 @@ const (
 	absorbEvery  = 4  // what stands in front of the scene is learned this much slower
 	gainBits     = 8
 	gainUnit     = 1 << gainBits
-	scaleBits    = 5 // averages are kept in 1/128 grey level: sums of four pixels << 5
-	globalChange = 0.5
-	lightChange  = 6  // a cell's mean that changed by this part of the threshold, apart from a change of brightness, tells of a switch of light
-	lightSettle  = 8  // instants after a switch of light before motion is claimed
-	early        = 40 // instants in which only what changes again and again is motion: of a clock nothing is known yet
+	scaleBits    = 5   // averages are kept in 1/128 grey level: sums of four pixels << 5
+	globalChange = 0.5 // when configs.Motion says nothing
+	lightChange  = 6   // a cell's mean that changed by this part of the threshold, apart from a change of brightness, tells of a switch of light
+	lightSettle  = 8   // instants after a switch of light before motion is claimed
+	early        = 40  // instants in which only what changes again and again is motion: of a clock nothing is known yet
 
 	motionClockArea = 0.03 // share of the picture that a clock may take, when configs.Motion says nothing
 
@@ -67,6 +67,7 @@ type CellMotion struct {
 
 	clock     clockCells
 	clockArea float64
+	global    float64 // share of the picture that changes at once when light is switched
 	lastGain  int32
 
 	sums, sumsBefore []int16 // of every other cell, in this picture and the one before
@@ -97,9 +98,12 @@ func NewCellMotion(cfg configs.Motion, masks [][]configs.Point) *CellMotion {
 	if cfg.ClockArea <= 0 {
 		cfg.ClockArea = motionClockArea
 	}
+	if cfg.GlobalChange <= 0 {
+		cfg.GlobalChange = globalChange
+	}
 	return &CellMotion{
 		threshold: int32(cfg.Threshold) * 4 << scaleBits, minArea: cfg.MinArea, masks: NewPolygons(masks),
-		clockArea: cfg.ClockArea, lastGain: gainUnit,
+		clockArea: cfg.ClockArea, global: cfg.GlobalChange, lastGain: gainUnit,
 	}
 }
 
@@ -163,10 +167,10 @@ func (m *CellMotion) Find(l Luma) Motion {
 	m.watchClock()
 	area := float64(changed) / float64(m.free)
 	switch {
-	case area > globalChange:
+	case area > m.global:
 		m.relearn(settle)
 		return Motion{Area: area, Global: true}
-	case lit > globalChange && !begins:
+	case lit > m.global && !begins:
 		m.relearn(lightSettle)
 		return Motion{Area: lit, Global: true}
 	}

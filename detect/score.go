@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
@@ -19,17 +20,11 @@ const (
 	scoreQuiet    = 4.0 // above it a picture teaches the score nothing
 	scoreHot      = 60 * time.Second
 	scoreRateFrom = 100  // pictures before constant rate and constant quality are told apart
-	scoreRateSure = 1500 // and before constant quality is relied on: a minute
+	scoreRateSure = 1500 // and before key units are left out at constant quality: a minute
 	scoreSteady   = 0.95 // share of quiet pictures that have one of two neighbouring quantisers at constant quality
 	keySamples    = 8    // latest key units
 	keySteady     = 0.02 // by which the size of a key unit of an unchanged scene may differ, in log2, at constant quality
-
-	// k for each codec: what told motion best from quiet on clips of constant rate
-	// with ground truth (area under the curve 0.97, 0.85 and 0.87 for H.264, 0.95 for
-	// H.265). The slope that regression finds in a camera's quiet pictures told it
-	// worse (0.85, 0.78, 0.84; 0.95): what noise costs is not what motion costs.
-	scoreH264 = 0.35
-	scoreH265 = 0.55
+	keyEven       = 0.08 // by which those of a changing scene do, at most; rate control makes 0.1 and more of noise alone
 )
 
 // motionScore tells from the size and the quantiser of predicted pictures that
@@ -51,16 +46,21 @@ type motionScore struct {
 	size *scoreLevel // H.265
 	qpOf [100]qpSize // of quiet pictures, by QP+48
 
-	qps      [100]uint16 // how many quiet pictures had that quantiser, by QP+48
-	qpTotal  int
-	qpSeen   int
-	still    bool    // one quantiser alone: certainly no rate control
-	constant bool    // the quantiser does not move: VBR
-	highest  float64 // score since the last key unit
+	qps     [100]uint16 // how many quiet pictures had that quantiser, by QP+48
+	qpTotal int
+	qpSeen  int
+	fixed   bool    // the quantiser of quiet pictures has two neighbouring values at most
+	highest float64 // score since the last key unit
 
-	keySizes [keySamples]float32 // log2, of the latest key units
-	keyQP    int8
-	keys     int
+	latest [keySamples]keyUnit
+	keys   int
+	alike  bool // the latest key units are
+}
+
+// keyUnit is what is kept of one.
+type keyUnit struct {
+	size float32 // log2
+	qp   int8
 }
 
 // qpSize is how large quiet pictures of one quantiser are.
@@ -70,11 +70,15 @@ type qpSize struct {
 }
 
 // newMotionScore returns a score for a stream. Its smoothing is the weight of
-// one picture of 25 in a second.
-func newMotionScore(codec ingest.Codec, smoothing float64) *motionScore {
-	s := &motionScore{k: scoreH264, floor: 100, smoothing: smoothing, alpha: smoothing}
+// one picture of 25 in a second. The defaults of k are what told motion best from
+// quiet on clips of constant rate with ground truth (area under the curve 0.97,
+// 0.85 and 0.87 for H.264 with 0.35, 0.95 for H.265 with 0.55). The slope that
+// regression finds in a camera's quiet pictures told it worse (0.85, 0.78, 0.84;
+// 0.95): what noise costs is not what motion costs.
+func newMotionScore(codec ingest.Codec, cfg configs.Gate) *motionScore {
+	s := &motionScore{k: cfg.QPWeightH264, floor: 100, smoothing: cfg.Smoothing, alpha: cfg.Smoothing}
 	if codec == ingest.H265 {
-		s.k, s.size = scoreH265, &scoreLevel{}
+		s.k, s.size = cfg.QPWeightH265, &scoreLevel{}
 	}
 	s.reset()
 	return s
@@ -87,7 +91,7 @@ func (s *motionScore) reset() {
 		s.size.reset()
 	}
 	s.qpOf = [100]qpSize{}
-	s.qps, s.qpTotal, s.qpSeen, s.still, s.constant, s.keys = [100]uint16{}, 0, 0, false, false, 0
+	s.qps, s.qpTotal, s.qpSeen, s.fixed, s.keys, s.alike = [100]uint16{}, 0, 0, false, 0, false
 }
 
 // resize tells the score how large the pictures are, in pixels.
@@ -112,7 +116,7 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 	}
 	bits := math.Log2((float64(h.Bytes) + s.floor) * 8)
 	kind, place := scorePlace(h, s.phase)
-	in := scoreInput{kind: kind, place: place, x: bits + s.k*float64(h.QP), alpha: s.alpha, swings: !s.still, at: at, moving: moving}
+	in := scoreInput{kind: kind, place: place, x: bits + s.k*float64(h.QP), alpha: s.alpha, swings: !s.even(), at: at, moving: moving}
 	z, quiet := s.both.add(in)
 	if s.size != nil {
 		y := 0.0
@@ -177,20 +181,36 @@ func (s *motionScore) vain() {
 	}
 }
 
-// learnQP tells constant rate from constant quality: there the quantiser of quiet
-// pictures has one value, or two between which it is rounded.
+// proven says that what the score called motion was some.
+func (s *motionScore) proven() {
+	s.both.proven()
+	if s.size != nil {
+		s.size.proven()
+	}
+}
+
+// even says that no rate control is at work, as far as is known: the quantiser of
+// quiet pictures has one value, or two between which it is rounded, and key units
+// are as large as each other. Where there is rate control and bits to spare, the
+// quantiser stands still too, at its least, and only the key units swing.
+func (s *motionScore) even() bool { return s.fixed && s.alike }
+
+// constant says that the stream has constant quality, with enough seen to leave key
+// units out.
+func (s *motionScore) constant() bool { return s.even() && s.qpSeen >= scoreRateSure }
+
+// learnQP keeps account of the quantiser of quiet pictures.
 func (s *motionScore) learnQP(qp int8) {
 	s.qps[int(qp)+48]++
 	s.qpSeen++
 	if s.qpTotal++; s.qpTotal%scoreRateFrom != 0 {
 		return
 	}
-	most, one := uint16(0), s.qps[0]
+	most := uint16(0)
 	for i, n := range s.qps[1:] {
-		most, one = max(most, n+s.qps[i]), max(one, n)
+		most = max(most, n+s.qps[i])
 	}
-	s.still = float64(one) >= scoreSteady*float64(s.qpTotal)
-	s.constant = float64(most) >= scoreSteady*float64(s.qpTotal) && s.qpSeen >= scoreRateSure
+	s.fixed = float64(most) >= scoreSteady*float64(s.qpTotal)
 	if s.qpTotal < 2*scoreRateSure {
 		return
 	}
@@ -206,15 +226,28 @@ func (s *motionScore) learnQP(qp int8) {
 // that means the same scene; at a constant rate that happens to look like it, key
 // units differ more.
 func (s *motionScore) steady(h Header) bool {
-	size := float32(math.Log2(float64(h.Bytes) + s.floor))
-	ok := s.keys >= keySamples
+	now := keyUnit{float32(math.Log2(float64(h.Bytes) + s.floor)), h.QP}
+	last, ok := s.latest[(s.keys+keySamples-1)%keySamples], s.keys >= keySamples
 	if ok {
-		sorted := s.keySizes
-		slices.Sort(sorted[:])
-		ok = sorted[keySamples-1]-sorted[0] <= 2*keySteady && math.Abs(float64(size-sorted[keySamples/2])) <= keySteady &&
-			h.QP-s.keyQP <= 1 && s.keyQP-h.QP <= 1
+		least, median, most := s.keySizes()
+		ok = most-least <= 2*keySteady && math.Abs(float64(now.size-median)) <= keySteady && now.qp-last.qp <= 1 && last.qp-now.qp <= 1
 	}
-	s.keySizes[s.keys%keySamples], s.keyQP = size, h.QP
-	s.keys++
+	s.latest[s.keys%keySamples] = now
+	if s.keys++; s.keys >= keySamples {
+		least, _, most := s.keySizes()
+		low := slices.MinFunc(s.latest[:], func(a, b keyUnit) int { return int(a.qp) - int(b.qp) })
+		high := slices.MaxFunc(s.latest[:], func(a, b keyUnit) int { return int(a.qp) - int(b.qp) })
+		s.alike = most-least <= keyEven && high.qp-low.qp <= 1
+	}
 	return ok
+}
+
+// keySizes are those of the latest key units.
+func (s *motionScore) keySizes() (least, median, most float32) {
+	var sorted [keySamples]float32
+	for i, k := range s.latest {
+		sorted[i] = k.size
+	}
+	slices.Sort(sorted[:])
+	return sorted[0], sorted[keySamples/2], sorted[keySamples-1]
 }

@@ -34,8 +34,8 @@ const (
 // first pictures are depends on how large the key frame happened to be, clipped,
 // and smoothed over a quarter of a second. The result is divided by what is usual
 // for it at that place, since what one key frame does to the pictures after it
-// lasts, and an encoder's rate control swings; at constant quality, where none
-// does, it is not. Deviations are quantiles, which a
+// lasts, and an encoder's rate control swings. At constant quality, where none
+// does, one deviation serves all places. Deviations are quantiles, which a
 // passer-by during the warm-up does not spoil.
 type scoreLevel struct {
 	bins  [scoreKinds][scorePhases]scoreBin
@@ -94,7 +94,7 @@ func (l *scoreLevel) add(in scoreInput) (z float64, taught bool) {
 	if known {
 		r = x - float64(b.median)
 		sd := l.sd
-		if b.sd > 0 {
+		if in.swings && b.sd > 0 {
 			sd = float64(b.sd)
 		}
 		l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)
@@ -147,6 +147,9 @@ func (l *scoreLevel) vain() {
 	l.level += max(0, l.residual)
 	l.residual, l.heat = 0, 0
 }
+
+// proven says that what was hot was motion: it is no measure of what is quiet.
+func (l *scoreLevel) proven() { l.holds = 0 }
 
 // learn keeps x among the latest samples and sorts out their median.
 func (b *scoreBin) learn(x float32) {

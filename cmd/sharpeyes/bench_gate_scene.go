@@ -93,16 +93,19 @@ func ever(seconds int) []passage {
 	return out
 }
 
+// firstEvent is when the warm-up is over, in seconds.
+const firstEvent = 34
+
 // gateScenes are the clips of a whole run, or of a quick one.
 func gateScenes(quick bool) []gateScene {
 	const cbr, cbrHD = 512, 4000
 	if quick {
-		events := passagesEach(20, 82, 14, 4, 3, 6)
+		events := passagesEach(firstEvent, 96, 14, 4, 3, 6)
 		late := passagesEach(44, 100, 14, 3, 4)
 		return []gateScene{
-			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 90, noise: 1.5, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: events},
-			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 104, noise: 1.5, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 104, noise: 1.5, passages: events},
+			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 104, noise: 1.5, passages: events},
 			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: 1.5, passages: late},
 			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: 1.5},
 			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: 1.5},
@@ -111,14 +114,14 @@ func gateScenes(quick bool) []gateScene {
 			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: 1.5, passages: ever(50)},
 		}
 	}
-	events := passagesEach(20, 185, 16, 4, 3, 6)
+	events := passagesEach(firstEvent, 199, 16, 4, 3, 6)
 	out := []gateScene{
-		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 200, noise: 1.5, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 200, noise: 1.5, passages: events},
-		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 200, noise: 1.5, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 1.5, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 210, noise: 1.5, passages: events},
+		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: 1.5, passages: events},
 		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: 1.5, passages: passagesEach(44, 205, 16, 3, 4)},
-		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 200, noise: 6, passages: events},
-		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 90, noise: 1.5, passages: passagesEach(20, 80, 16, 4, 3, 6)},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 6, passages: events},
+		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: 1.5, passages: passagesEach(firstEvent, 94, 16, 4, 3, 6)},
 	}
 	for _, c := range []struct {
 		tall, rate int
@@ -147,18 +150,19 @@ func gateScenes(quick bool) []gateScene {
 }
 
 // encoder returns ffmpeg's arguments for the scene's stream: one reference, no
-// B-frames and no scene cuts, as cameras encode.
+// B-frames and no scene cuts, as cameras encode; one thread, so that rate control
+// knows of a picture what the last one took, and a clip is the same everywhere.
 func (s gateScene) encoder() []string {
 	g := s.gop * benchFPS
 	if s.codec == "h265" {
-		x := fmt.Sprintf("log-level=error:bframes=0:scenecut=0:open-gop=0:ref=1:rc-lookahead=0:keyint=%d:min-keyint=%d", g, g)
+		x := fmt.Sprintf("log-level=error:bframes=0:scenecut=0:open-gop=0:ref=1:rc-lookahead=0:weightp=0:wpp=0:frame-threads=1:pools=none:keyint=%d:min-keyint=%d", g, g)
 		if s.rate > 0 {
 			return []string{"-c:v", "libx265", "-preset", "ultrafast", "-b:v", fmt.Sprintf("%dk", s.rate),
 				"-x265-params", x + fmt.Sprintf(":vbv-maxrate=%d:vbv-bufsize=%d", s.rate, s.rate)}
 		}
 		return []string{"-c:v", "libx265", "-preset", "ultrafast", "-crf", "28", "-x265-params", x}
 	}
-	out := []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-refs", "1", "-sc_threshold", "0", "-rc-lookahead", "0",
+	out := []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-refs", "1", "-sc_threshold", "0", "-rc-lookahead", "0", "-weightp", "0", "-threads", "1",
 		"-g", fmt.Sprint(g), "-keyint_min", fmt.Sprint(g)}
 	if s.rate > 0 {
 		r := fmt.Sprintf("%dk", s.rate)

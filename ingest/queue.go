@@ -11,10 +11,10 @@ var ErrQueueClosed = errors.New("queue closed")
 
 // Queue carries the access units of one camera from its worker to its
 // analyser. It is bounded by units and by bytes. When it is full the oldest
-// units go, up to the next key frame, because a decoder can start nowhere else
-// and because the newest picture is worth the most; when no key frame is
-// waiting, everything goes and what follows is refused until one comes. The
-// first unit after a gap is therefore always Key and is marked Lost.
+// units go, up to the next key frame (or another Entry), because a decoder can
+// start nowhere else and because the newest picture is worth the most; when none
+// is waiting, everything goes and what follows is refused until one comes. The
+// first unit after a gap is therefore always an Entry and is marked Lost.
 //
 // One goroutine pushes, one pops. Len and Close may be called from any.
 type Queue struct {
@@ -50,7 +50,7 @@ func (q *Queue) Push(u AccessUnit) (dropped int) {
 	if q.closed {
 		return 1
 	}
-	if q.gap && !u.Key {
+	if q.gap && !u.Entry() {
 		return 1
 	}
 	size := u.Size()
@@ -59,7 +59,7 @@ func (q *Queue) Push(u AccessUnit) (dropped int) {
 	}
 	// The gap may have been made just now, and a unit larger than the whole
 	// queue fits nowhere.
-	if (q.gap && !u.Key) || size > q.maxBytes {
+	if (q.gap && !u.Entry()) || size > q.maxBytes {
 		q.gap = true
 		return dropped + 1
 	}
@@ -79,7 +79,7 @@ func (q *Queue) Push(u AccessUnit) (dropped int) {
 // marks Lost; without one it empties the queue and opens a gap.
 func (q *Queue) dropToKey() int {
 	n := 1
-	for n < len(q.units) && !q.units[n].Key {
+	for n < len(q.units) && !q.units[n].Entry() {
 		n++
 	}
 	for i := range n {

@@ -9,14 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// units makes one access unit per letter: K is a key frame, anything else is
-// not. Each has size bytes, the first of which is its place.
+// units makes one access unit per letter: K is a key frame, R begins a gradual
+// refresh, anything else is neither. Each has size bytes, the first of which is its place.
 func units(letters string, size int) []AccessUnit {
 	us := make([]AccessUnit, len(letters))
 	for i, l := range letters {
 		n := make([]byte, size)
 		n[0] = byte(i)
 		us[i] = AccessUnit{Key: l == 'K', NALUs: [][]byte{n}}
+		if l == 'R' {
+			us[i].Recovery = 2
+		}
 	}
 	return us
 }
@@ -49,6 +52,7 @@ func TestQueueDropsToTheNextKeyFrame(t *testing.T) {
 		{"key frame comes when full", 1, 3, 100, "KppK", []int{3}, []bool{true}, 3},
 		{"bytes count", 10, 100, 30, "KpKpp", []int{2, 3, 4}, []bool{true, false, false}, 2},
 		{"larger than the queue", 50, 100, 30, "KpK", nil, nil, 3},
+		{"gradual refresh", 1, 4, 100, "RppppRppRp", []int{8, 9}, []bool{true, false}, 8},
 		{"second full", 1, 2, 100, "KpKpKp", []int{4, 5}, []bool{true, false}, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {

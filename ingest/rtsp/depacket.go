@@ -221,7 +221,9 @@ func (d *depacketiser) flush(at time.Time) {
 	damaged = damaged || !first
 	u.PTS, u.Received = d.clock.at(ts), at
 	u.Lost = d.gap || damaged
-	u.Key = u.Key && !damaged
+	if damaged {
+		u.Key, u.Recovery = false, 0
+	}
 	d.gap, d.lastTS, d.lastEmitted = false, ts, true
 	d.emit(u)
 }

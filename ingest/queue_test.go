@@ -122,3 +122,17 @@ func TestQueueCloseWakesPop(t *testing.T) {
 		require.ErrorIs(t, <-done, ErrQueueClosed)
 	})
 }
+
+// BenchmarkQueue is a unit that goes through the queue of a camera whose analyser
+// keeps up.
+func BenchmarkQueue(b *testing.B) {
+	q := NewQueue(0, 0)
+	u := units("K", 20000)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		q.Push(u)
+		if _, err := q.Pop(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -118,8 +118,11 @@ func newNodeRun(base string) *nodeRun {
 	reg := prometheus.NewRegistry()
 	r := &nodeRun{base: strings.TrimSuffix(base, "/"), reg: reg, keys: detect.NewKeyPool(0, ffmpeg.NewDecoder), out: detect.NewMetrics(reg)}
 	r.share = detect.NewBudget(configs.Budget{}, runtime.GOMAXPROCS(0), reg)
+	buffers := &rtsp.Buffers{}
 	r.fleet = ingest.NewFleet(ingest.FleetOptions{
-		Open:    func(c configs.Camera) (ingest.Source, error) { return rtsp.New(c, slog.New(slog.DiscardHandler)) },
+		Open: func(c configs.Camera) (ingest.Source, error) {
+			return rtsp.New(c, slog.New(slog.DiscardHandler), buffers)
+		},
 		Consume: r.analyse, Registerer: reg,
 	})
 	return r

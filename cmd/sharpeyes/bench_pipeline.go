@@ -353,12 +353,12 @@ func workReceive(ctx context.Context, args []string) (workerResult, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, receiveFor)
 	defer cancel()
-	sinks := make([]tally, n)
+	sinks, buffers := make([]tally, n), &rtsp.Buffers{}
 	before := cpuSeconds()
 	var wg sync.WaitGroup
 	for i := range sinks {
 		cam := configs.Camera{ID: "bench-" + strconv.Itoa(i), Name: "bench", URL: args[0]}.Effective(configs.Stream{Transport: "tcp"})
-		src, err := rtsp.New(cam, slog.New(slog.DiscardHandler))
+		src, err := rtsp.New(cam, slog.New(slog.DiscardHandler), buffers)
 		if err != nil {
 			return workerResult{}, err
 		}

@@ -225,7 +225,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cam := camera("rtsp://x/y")
 			c.set(&cam)
-			_, err := New(cam, nil)
+			_, err := New(cam, nil, nil)
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "topsecret")
 		})
@@ -238,8 +238,10 @@ func TestNoSecretInTheLog(t *testing.T) {
 	cam := camera(s.URL("h264"))
 	cam.Username, cam.Password = "admin", cam.Password.With("hidden-word")
 	f := ingest.NewFleet(ingest.FleetOptions{
-		Log:  slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Open: func(c configs.Camera) (ingest.Source, error) { return New(c, slog.New(slog.NewTextHandler(&log, nil))) },
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Open: func(c configs.Camera) (ingest.Source, error) {
+			return New(c, slog.New(slog.NewTextHandler(&log, nil)), nil)
+		},
 	})
 	f.Apply([]configs.Camera{cam})
 	require.Eventually(t, func() bool { return f.States()[0].Transport.Reason == ingest.ReasonAuthFailed }, 10*time.Second, 10*time.Millisecond)

@@ -223,9 +223,12 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 		queued = max(queued, int(c["queue_depth"]))
 	}
 	wall := time.Since(start).Seconds()
-	s := nodeSample{Began: start, Cameras: o.Cameras, CPU: (cpuSeconds() - cpu) / wall, Queued: queued, Resident: ownResident()}
+	s := nodeSample{Began: start, Cameras: o.Cameras, CPU: (cpuSeconds() - cpu) / wall, Queued: queued}
 	after, err := r.counters()
 	if err != nil {
+		return s, err
+	}
+	if s.Resident, err = residentOf(os.Getpid()); err != nil {
 		return s, err
 	}
 	share := func(states ...string) (v float64) {
@@ -286,19 +289,4 @@ func label(m *dto.Metric, name string) string {
 		}
 	}
 	return ""
-}
-
-// ownResident is this process's memory in MiB.
-func ownResident() float64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	var kib float64
-	for line := range strings.Lines(string(text)) {
-		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kib); err == nil {
-			break
-		}
-	}
-	return kib / 1024
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +268,26 @@ func TestServerReopensAnEndedSource(t *testing.T) {
 	require.Error(t, s.Publish("late", nil), "closed")
 	_, err = pull(t, camera(s.URL("once")), 1)
 	require.Equal(t, ingest.ReasonRefused, ingest.ReasonOf(err), "%v", err)
+}
+
+// Who comes later to a camera that refreshes gradually finds a place to start.
+func TestSourceJoinsGradualRefreshLate(t *testing.T) {
+	t.Parallel()
+	s := NewServer(ServerOptions{})
+	t.Cleanup(s.Close)
+	require.NoError(t, s.Publish("refresh", clip("../../detect/testdata/refresh.h264", 50)))
+	require.NoError(t, s.Start())
+	_, err := pull(t, camera(s.URL("refresh")), 10) // it plays
+	require.ErrorIs(t, err, context.Canceled)
+	got, err := pull(t, camera(s.URL("refresh")), 60)
+	require.ErrorIs(t, err, context.Canceled)
+	i := slices.IndexFunc(got.units, func(u ingest.AccessUnit) bool { return u.Recovery > 0 })
+	require.GreaterOrEqual(t, i, 0)
+	kinds := map[byte]bool{}
+	for _, n := range got.units[i].NALUs {
+		kinds[n[0]&0x1f] = true
+	}
+	require.True(t, kinds[7] && kinds[8], "with its parameter sets: %v", kinds)
 }
 
 func TestServerClosesReaders(t *testing.T) {

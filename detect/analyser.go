@@ -70,6 +70,7 @@ type Analyser struct {
 
 	begun       bool // a key unit was taken
 	needKey     bool
+	refreshing  int // units until a gradual refresh that decoding began with is complete, at most
 	instants    pace
 	skips       pace
 	lastInstant time.Time
@@ -208,6 +209,10 @@ func (a *Analyser) step(ctx context.Context, au ingest.AccessUnit) (ok bool) {
 		a.refused(au, err)
 		return false
 	}
+	if frame == nil && a.refreshing > 0 {
+		a.refreshing--
+		a.skip(au, SkipLoss)
+	}
 	if frame != nil && a.usable(frame) && a.instants.due(au.Received) {
 		a.health.alive(au.Received, frame.Luma.Pix)
 		if a.lawful {
@@ -245,13 +250,16 @@ func (a *Analyser) accept(au ingest.AccessUnit) bool {
 		a.begin(au.Codec)
 	}
 	switch {
-	case au.Lost && au.Key && a.begun:
+	case au.Lost && au.Entry() && a.begun:
 		a.skip(au, SkipQueue)
-	case au.Lost && !au.Key:
+	case au.Lost && !au.Entry():
 		a.needKey = true
 	}
-	if au.Key {
-		a.needKey, a.begun = false, true
+	if au.Key || au.Recovery > 0 && (a.needKey || au.Lost) {
+		if !au.Key {
+			a.close() // its references are of before the loss
+		}
+		a.needKey, a.begun, a.refreshing = false, true, au.Recovery
 		return true
 	}
 	if a.needKey {

@@ -156,7 +156,7 @@ func (a *Analyser) spread(on bool) {
 
 // follow decodes the next unit of a stream that is decoded continuously.
 func (a *Analyser) follow(ctx context.Context, au ingest.AccessUnit) {
-	if a.decoder == nil && !au.Key {
+	if a.decoder == nil && !au.Entry() {
 		a.needKey = true // after a decode error the units up to the next key unit are worth nothing
 		a.skip(au, SkipDecode)
 		return

@@ -77,36 +77,3 @@ func (p *parameterSet) same(n []byte) bool { return p != nil && bytes.Equal(p.ra
 
 // maxSetBytes bounds a parameter set; a larger one is not one.
 const maxSetBytes = 4096
-
-// recoveryMessage is the payload type of a recovery point in both codecs.
-const recoveryMessage = 6
-
-// hasRecovery goes through the messages of an SEI payload (H.264 §7.3.2.3.1,
-// H.265 §7.3.5).
-func hasRecovery(b []byte) bool {
-	for range 32 {
-		kind, size := 0, 0
-		for len(b) > 0 && b[0] == 0xff {
-			kind, b = kind+255, b[1:]
-		}
-		if len(b) == 0 {
-			return false
-		}
-		kind, b = kind+int(b[0]), b[1:]
-		for len(b) > 0 && b[0] == 0xff {
-			size, b = size+255, b[1:]
-		}
-		if len(b) == 0 {
-			return false
-		}
-		size, b = size+int(b[0]), b[1:]
-		if kind == recoveryMessage {
-			return true
-		}
-		if size >= len(b) {
-			return false
-		}
-		b = b[size:]
-	}
-	return false
-}

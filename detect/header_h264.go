@@ -1,5 +1,7 @@
 package detect
 
+import "github.com/sharpeyes/sharpeyes/ingest"
+
 // NAL unit types of ITU-T H.264 table 7-1.
 const (
 	h264Slice     = 1
@@ -58,7 +60,8 @@ func (s *h264Sets) nalu(n []byte, h *Header) {
 	case h264PPS:
 		s.readPPS(n)
 	case h264SEI:
-		h.Recovery = h.Recovery || hasRecovery(n[1:])
+		_, point := ingest.RecoveryPoint(ingest.H264, n)
+		h.Recovery = h.Recovery || point
 	case h264Slice, h264Partition, h264IDR:
 		h.Slices++
 		h.Bytes += len(n)

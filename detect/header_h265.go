@@ -1,5 +1,7 @@
 package detect
 
+import "github.com/sharpeyes/sharpeyes/ingest"
+
 // NAL unit types of ITU-T H.265 table 7-1.
 const (
 	h265FirstIRAP   = 16
@@ -95,7 +97,8 @@ func (s *h265Sets) nalu(n []byte, h *Header) {
 	case t == h265PPS:
 		s.readPPS(n)
 	case t == h265SEI:
-		h.Recovery = h.Recovery || hasRecovery(n[2:])
+		_, point := ingest.RecoveryPoint(ingest.H265, n)
+		h.Recovery = h.Recovery || point
 	case t < 32:
 		h.Slices++
 		h.Bytes += len(n)

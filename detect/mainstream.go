@@ -86,7 +86,7 @@ func (m *MainStream) units(at time.Time) []ingest.AccessUnit {
 		end--
 	}
 	begin := end - 1
-	for begin >= 0 && !all[begin].Key {
+	for begin >= 0 && !all[begin].Key && (all[begin].Recovery == 0 || end-1-begin < all[begin].Recovery) {
 		begin--
 	}
 	if begin < 0 || at.Sub(all[end-1].Received) > mainStale {

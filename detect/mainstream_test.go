@@ -121,6 +121,25 @@ func TestMainStreamIsAlignedByReceipt(t *testing.T) {
 	require.Equal(t, time.Duration(last-60)*time.Second/25, m.decoded[len(m.decoded)-1])
 }
 
+// Of a main stream of gradual refresh as much is decoded as makes the picture
+// whole.
+func TestMainStreamOfGradualRefresh(t *testing.T) {
+	m := newMainBench(t)
+	m.ring = NewRing(1 << 20)
+	m.main.set(m.ring)
+	for i := range 40 {
+		u := ingest.AccessUnit{Codec: ingest.H264, Received: at(float64(i) / 25), NALUs: [][]byte{{1}}}
+		if i%10 == 0 {
+			u.Recovery = 8
+		}
+		m.ring.Put(u)
+	}
+	require.Len(t, m.main.units(at(39./25)), 10)
+	require.Len(t, m.main.units(at(37./25)), 9)
+	require.Len(t, m.main.units(at(36./25)), 18)
+	require.Empty(t, m.main.units(at(20./25)), "of the refresh before that nothing is kept")
+}
+
 func TestCloserGivesUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(m *mainBench, o *Observation)

@@ -12,6 +12,9 @@ import (
 // be shared by any number of readers: it lives as long as one of them, or the
 // ring, holds it, and Go's garbage collector is the reference count.
 //
+// A unit in which gradual refresh begins (Recovery) is as good as a key unit where
+// there is none to decode from.
+//
 // A ring is broken while decoding from its last key unit to now would go wrong:
 // before the first key unit, after a loss, and after a GOP that did not fit. The
 // next key unit mends it. Its methods may be called from any goroutine.
@@ -33,7 +36,7 @@ func NewRing(maxBytes int) *Ring { return &Ring{maxBytes: maxBytes} }
 func (r *Ring) Fits(au *ingest.AccessUnit) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return au.Key || r.sizes[0]+au.Size() <= r.maxBytes
+	return r.begins(au) || r.sizes[0]+au.Size() <= r.maxBytes
 }
 
 // Put appends a unit, which belongs to the ring and all its readers from now on.
@@ -45,7 +48,7 @@ func (r *Ring) Put(au ingest.AccessUnit) {
 	defer r.mu.Unlock()
 	size := au.Size()
 	switch {
-	case au.Key:
+	case r.begins(&au):
 		r.previous, r.current = r.current, append(r.take(r.previous), au)
 		r.sizes[1], r.sizes[0] = r.sizes[0], size
 	case len(r.current) == 0:
@@ -60,6 +63,11 @@ func (r *Ring) Put(au ingest.AccessUnit) {
 	if r.sizes[0]+r.sizes[1] > r.maxBytes {
 		r.previous, r.sizes[1] = r.take(r.previous), 0
 	}
+}
+
+// begins says whether the current GOP begins, or begins anew, with this unit.
+func (r *Ring) begins(au *ingest.AccessUnit) bool {
+	return au.Key || au.Recovery > 0 && (au.Lost || len(r.current) == 0 || !r.current[0].Key)
 }
 
 // take empties a list and lets its units go; the list itself is used again.

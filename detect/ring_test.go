@@ -80,6 +80,37 @@ func TestRingBreaksOnLoss(t *testing.T) {
 	require.Empty(t, r.Snapshot())
 }
 
+// Where there is no key unit, or it was lost, the ring begins where the picture is
+// refreshed.
+func TestRingOfGradualRefresh(t *testing.T) {
+	refresh := func(n byte, lost bool) ingest.AccessUnit {
+		u := ringUnit(n, false)
+		u.Recovery, u.Lost = 3, lost
+		return u
+	}
+	r := NewRing(1000)
+	r.Put(ringUnit(0, false))
+	for n := byte(1); n < 9; n++ {
+		if n%3 == 1 {
+			r.Put(refresh(n, false)) // 1 4 7
+		} else {
+			r.Put(ringUnit(n, false))
+		}
+	}
+	require.Equal(t, []byte{7, 8}, numbers(r.Snapshot()))
+	require.Equal(t, []byte{4, 5, 6, 7, 8}, numbers(r.PreRoll()))
+	r.Put(ringUnit(9, true))
+	r.Put(refresh(10, false))
+	require.Equal(t, []byte{9, 10}, numbers(r.Snapshot()), "from the key unit the whole picture comes out")
+	u := refresh(11, true)
+	require.True(t, r.Fits(&u))
+	r.Put(u)
+	require.Equal(t, []byte{11}, numbers(r.Snapshot()), "but not over a hole")
+	r.Break()
+	r.Put(refresh(12, false))
+	require.Equal(t, []byte{12}, numbers(r.PreRoll()))
+}
+
 // Readers keep what they took while the ring goes on.
 func TestRingSharesUnits(t *testing.T) {
 	r := NewRing(2000)

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -137,15 +138,7 @@ func (p Polygon) insideAt(y float64, dst []Span) []Span {
 		}
 		at = append(at, crossing{a.X + (b.X-a.X)*(y-a.Y)/(b.Y-a.Y), w})
 	}
-	slices.SortFunc(at, func(a, b crossing) int {
-		switch {
-		case a.x < b.x:
-			return -1
-		case a.x > b.x:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(at, func(a, b crossing) int { return cmp.Compare(a.x, b.x) })
 	winding := 0
 	for i, c := range at {
 		if winding != 0 {
@@ -158,15 +151,7 @@ func (p Polygon) insideAt(y float64, dst []Span) []Span {
 
 // mergeSpans sorts in place and joins what touches.
 func mergeSpans(s []Span) []Span {
-	slices.SortFunc(s, func(a, b Span) int {
-		switch {
-		case a.From < b.From:
-			return -1
-		case a.From > b.From:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(s, func(a, b Span) int { return cmp.Compare(a.From, b.From) })
 	out := s[:0]
 	for _, v := range s {
 		if n := len(out); n > 0 && v.From <= out[n-1].To {

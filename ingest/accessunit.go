@@ -30,10 +30,14 @@ type AccessUnit struct {
 	Codec    Codec
 	PTS      time.Duration // media clock, unwrapped, origin arbitrary; from the fleet: from about zero in each session, without jumps. Decode order: with B-frames it steps back by less than 1 s
 	Received time.Time     // when its last byte was received, with monotonic reading
-	Key      bool          // decoding can start here: IDR (H.264) or IRAP (H.265), parameter sets included
+	Key      bool          // decoding can start here: IDR or open GOP (H.264) or IRAP (H.265), parameter sets included
+	Recovery int           // above 0: no key unit, but decoding may start here too, parameter sets included, and shows what the camera sent from so many units later on (H.264 gradual refresh, §D.2.8)
 	Lost     bool          // something before or inside this unit was lost since the previous one
 	NALUs    [][]byte      // without start codes or length prefixes; never empty
 }
+
+// Entry says whether decoding can start here, if only to show something later.
+func (a *AccessUnit) Entry() bool { return a.Key || a.Recovery > 0 }
 
 // Size returns the bytes of all NAL units.
 func (a *AccessUnit) Size() int {

@@ -19,9 +19,9 @@ const maxSets = 16
 // a decoder can use: it drops what is not a NAL unit of the codec, remembers
 // the newest parameter sets, and puts those that are missing in front of every
 // key frame. Every way in (RTP, files, program streams) uses it, so that a
-// consumer may start at any Key unit and know nothing of SDP. It never looks
-// deeper than the NAL unit header and the first bits of a slice. It is not safe
-// for concurrent use.
+// consumer may start at any Entry and know nothing of SDP. It never looks
+// deeper than the NAL unit header, the first bits of a slice and recovery points.
+// It is not safe for concurrent use.
 type Assembler struct {
 	Camera CameraID
 	Codec  Codec
@@ -174,10 +174,40 @@ func (a *Assembler) Unit(nalus [][]byte) (AccessUnit, bool) {
 		return AccessUnit{}, false
 	}
 	u.NALUs = kept
-	if u.Key {
-		u.NALUs, u.Key = a.complete(kept)
+	if !u.Key && a.Codec == H264 {
+		u.Key, u.Recovery = recovery(kept)
+	}
+	if u.Entry() {
+		var decodable bool
+		if u.NALUs, decodable = a.complete(kept); !decodable {
+			u.Key, u.Recovery = false, 0
+		}
 	}
 	return u, true
+}
+
+// recovery says whether decoding may start at an H.264 picture that is no IDR
+// picture. Encoders with open GOPs or gradual refresh send one of those at the
+// start of the stream and never again. A picture that is right at once and still
+// predicted from others counts as right one later.
+func recovery(nalus [][]byte) (key bool, after int) {
+	point := false
+	for _, n := range nalus {
+		if at, ok := RecoveryPoint(H264, n); ok {
+			point, after = true, at
+		}
+		slice, first := IsSlice(H264, n)
+		switch {
+		case !slice:
+			continue
+		case !point:
+			return false, 0 // messages stand before the first slice
+		case after == 0 && first && isIntra(n):
+			return true, 0
+		}
+		return false, max(after, 1)
+	}
+	return false, 0
 }
 
 // complete puts the parameter sets that nalus lack in front of them, behind an

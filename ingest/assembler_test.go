@@ -152,6 +152,8 @@ func FuzzAssembler(f *testing.F) {
 	join := func(n ...[]byte) []byte { return bytes.Join(n, []byte{0, 0, 1}) }
 	f.Add(true, join(sps4, pps4), join(aud4, idr4))
 	f.Add(true, []byte{}, join(sei4, fill4, stapA, p4))
+	f.Add(true, join(sps4, pps4), join(refresh11, p4))
+	f.Add(true, join(sps4, pps4), join(openGOP4, intra4))
 	f.Add(false, join(vps5, sps5, pps5), join(aud5, cra5))
 	f.Add(false, join(vps5), join(idr5, p5second, fu265))
 	f.Fuzz(func(t *testing.T, h264 bool, sets, unit []byte) {
@@ -184,7 +186,10 @@ func FuzzAssembler(f *testing.F) {
 			if !picture {
 				t.Fatal("unit without picture")
 			}
-			if u.Key && have != [3]bool{true, true, true} {
+			if u.Key && u.Recovery != 0 {
+				t.Fatal("key unit that is right later")
+			}
+			if u.Entry() && have != [3]bool{true, true, true} {
 				t.Fatalf("key unit without parameter sets: %x", u.NALUs)
 			}
 		}

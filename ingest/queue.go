@@ -11,10 +11,10 @@ var ErrQueueClosed = errors.New("queue closed")
 
 // Queue carries the access units of one camera from its worker to its
 // analyser. It is bounded by units and by bytes. When it is full the oldest
-// units go, up to the next key frame, because a decoder can start nowhere else
-// and because the newest picture is worth the most; when no key frame is
-// waiting, everything goes and what follows is refused until one comes. The
-// first unit after a gap is therefore always Key and is marked Lost.
+// units go, up to the next key frame (or another Entry), because a decoder can
+// start nowhere else and because the newest picture is worth the most; when none
+// is waiting, everything goes and what follows is refused until one comes. The
+// first unit after a gap is therefore always an Entry and is marked Lost.
 //
 // One goroutine pushes, one pops. Len and Close may be called from any.
 type Queue struct {
@@ -22,7 +22,8 @@ type Queue struct {
 	maxBytes int
 
 	mu     sync.Mutex
-	units  []AccessUnit // oldest first
+	list   []AccessUnit // oldest first, from head on
+	head   int
 	bytes  int
 	gap    bool // dropped up to here: wait for a key frame, mark it Lost
 	closed bool
@@ -50,23 +51,23 @@ func (q *Queue) Push(u AccessUnit) (dropped int) {
 	if q.closed {
 		return 1
 	}
-	if q.gap && !u.Key {
+	if q.gap && !u.Entry() {
 		return 1
 	}
 	size := u.Size()
-	for len(q.units) > 0 && (len(q.units) >= q.maxUnits || q.bytes+size > q.maxBytes) {
+	for q.len() > 0 && (q.len() >= q.maxUnits || q.bytes+size > q.maxBytes) {
 		dropped += q.dropToKey()
 	}
 	// The gap may have been made just now, and a unit larger than the whole
 	// queue fits nowhere.
-	if (q.gap && !u.Key) || size > q.maxBytes {
+	if (q.gap && !u.Entry()) || size > q.maxBytes {
 		q.gap = true
 		return dropped + 1
 	}
 	if q.gap {
 		u.Lost, q.gap = true, false
 	}
-	q.units = append(q.units, u)
+	q.append(u)
 	q.bytes += size
 	select {
 	case q.ready <- struct{}{}:
@@ -78,21 +79,41 @@ func (q *Queue) Push(u AccessUnit) (dropped int) {
 // dropToKey drops the oldest unit and all up to the next key frame, which it
 // marks Lost; without one it empties the queue and opens a gap.
 func (q *Queue) dropToKey() int {
-	n := 1
-	for n < len(q.units) && !q.units[n].Key {
+	n := 0
+	for n == 0 || q.len() > 0 && !q.list[q.head].Entry() {
+		q.first()
 		n++
 	}
-	for i := range n {
-		q.bytes -= q.units[i].Size()
-		q.units[i] = AccessUnit{} // let the bytes go
-	}
-	q.units = q.units[n:]
-	if len(q.units) == 0 {
+	if q.len() == 0 {
 		q.gap = true
 	} else {
-		q.units[0].Lost = true
+		q.list[q.head].Lost = true
 	}
 	return n
+}
+
+func (q *Queue) len() int { return len(q.list) - q.head }
+
+// append puts a unit at the end. The room of what was taken is used again: a
+// camera whose analyser keeps up allocates nothing here.
+func (q *Queue) append(u AccessUnit) {
+	if q.head > 0 && len(q.list) == cap(q.list) {
+		n := copy(q.list, q.list[q.head:])
+		clear(q.list[n:])
+		q.list, q.head = q.list[:n], 0
+	}
+	q.list = append(q.list, u)
+}
+
+// first takes the oldest unit out. There must be one.
+func (q *Queue) first() AccessUnit {
+	u := q.list[q.head]
+	q.list[q.head] = AccessUnit{} // let the bytes go
+	q.bytes -= u.Size()
+	if q.head++; q.head == len(q.list) {
+		q.list, q.head = q.list[:0], 0
+	}
+	return u
 }
 
 // Pop takes the oldest unit and waits for one when there is none. It returns
@@ -116,28 +137,24 @@ func (q *Queue) take() (AccessUnit, bool, error) {
 	if q.closed {
 		return AccessUnit{}, false, ErrQueueClosed
 	}
-	if len(q.units) == 0 {
+	if q.len() == 0 {
 		return AccessUnit{}, false, nil
 	}
-	u := q.units[0]
-	q.units[0] = AccessUnit{}
-	q.units = q.units[1:]
-	q.bytes -= u.Size()
-	return u, true, nil
+	return q.first(), true, nil
 }
 
 // Len returns how many units wait.
 func (q *Queue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.units)
+	return q.len()
 }
 
 // Close drops what waits and makes Pop return ErrQueueClosed.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.closed, q.units, q.bytes = true, nil, 0
+	q.closed, q.list, q.head, q.bytes = true, nil, 0, 0
 	select {
 	case q.ready <- struct{}{}:
 	default:

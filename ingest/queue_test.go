@@ -9,14 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// units makes one access unit per letter: K is a key frame, anything else is
-// not. Each has size bytes, the first of which is its place.
+// units makes one access unit per letter: K is a key frame, R begins a gradual
+// refresh, anything else is neither. Each has size bytes, the first of which is its place.
 func units(letters string, size int) []AccessUnit {
 	us := make([]AccessUnit, len(letters))
 	for i, l := range letters {
 		n := make([]byte, size)
 		n[0] = byte(i)
 		us[i] = AccessUnit{Key: l == 'K', NALUs: [][]byte{n}}
+		if l == 'R' {
+			us[i].Recovery = 2
+		}
 	}
 	return us
 }
@@ -49,6 +52,7 @@ func TestQueueDropsToTheNextKeyFrame(t *testing.T) {
 		{"key frame comes when full", 1, 3, 100, "KppK", []int{3}, []bool{true}, 3},
 		{"bytes count", 10, 100, 30, "KpKpp", []int{2, 3, 4}, []bool{true, false, false}, 2},
 		{"larger than the queue", 50, 100, 30, "KpK", nil, nil, 3},
+		{"gradual refresh", 1, 4, 100, "RppppRppRp", []int{8, 9}, []bool{true, false}, 8},
 		{"second full", 1, 2, 100, "KpKpKp", []int{4, 5}, []bool{true, false}, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,4 +121,18 @@ func TestQueueCloseWakesPop(t *testing.T) {
 		q.Close()
 		require.ErrorIs(t, <-done, ErrQueueClosed)
 	})
+}
+
+// BenchmarkQueue is a unit that goes through the queue of a camera whose analyser
+// keeps up.
+func BenchmarkQueue(b *testing.B) {
+	q := NewQueue(0, 0)
+	u := units("K", 20000)[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		q.Push(u)
+		if _, err := q.Pop(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

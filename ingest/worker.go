@@ -58,7 +58,7 @@ type session struct {
 	connected bool
 	first     time.Time // when the first unit came
 	last      time.Time // when the last unit came, or the session stood
-	playing   bool      // a key frame was seen: units go into the queue
+	playing   bool      // an Entry was seen: units go into the queue
 	over      bool      // Run has returned; whoever still writes is not heard
 }
 
@@ -182,7 +182,7 @@ func (s *session) Write(u AccessUnit) {
 	if s.first.IsZero() {
 		s.first = u.Received
 	}
-	if u.Key && !s.playing {
+	if u.Entry() && !s.playing {
 		s.playing = true
 		u.Lost = u.Lost || w.fed.Swap(true) // an earlier session left a gap
 	}
@@ -191,10 +191,10 @@ func (s *session) Write(u AccessUnit) {
 
 	w.counters.unit(u.Size(), jumped, u.Received)
 	var sum uint64
-	if u.Key {
+	if u.Entry() {
 		sum = w.sum(&u)
 	}
-	w.states.change(func(f *facts, at time.Time) bool { return f.unit(u.Key, sum, jumped, at) })
+	w.states.change(func(f *facts, at time.Time) bool { return f.unit(u.Entry(), sum, jumped, at) })
 	if !playing {
 		return // no decoder can use it
 	}

@@ -170,15 +170,24 @@ func (b *benchRun) clips(ctx context.Context) ([]clip, error) {
 			continue
 		}
 		b.say("making the clip %s", e.name)
-		args := []string{"-v", "error", "-y", "-i", b.flags.footage, "-an",
+		args := []string{"-y", "-i", b.flags.footage, "-an",
 			"-vf", "crop=iw:iw*9/16,scale=" + e.size + ",setpts=N/25/TB", "-r", "25", "-pix_fmt", "yuv420p", "-c:v"}
 		args = append(args, strings.Fields(e.codec)...)
 		args = append(args, "-bf", "0", "-g", "50", file)
-		if msg, err := exec.CommandContext(ctx, "ffmpeg", args...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("ffmpeg: %w: %s (install ffmpeg and opencv-doc, or name another --footage)", err, msg)
+		if _, err := ffmpegRun(ctx, args...); err != nil {
+			return nil, fmt.Errorf("%w (install ffmpeg and opencv-doc, or name another --footage)", err)
 		}
 	}
 	return out, nil
+}
+
+// ffmpegRun runs ffmpeg and returns how it ended. What it says is in the error.
+func ffmpegRun(ctx context.Context, args ...string) (*os.ProcessState, error) {
+	cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-v", "error"}, args...)...)
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("ffmpeg: %w: %s", err, msg)
+	}
+	return cmd.ProcessState, nil
 }
 
 // print writes the report as Markdown, as the README shows it.

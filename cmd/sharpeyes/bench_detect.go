@@ -8,7 +8,6 @@ import (
 	"image/jpeg"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,10 +42,10 @@ type detectBench struct {
 // meets all alike.
 func (b *benchRun) detect(ctx context.Context) ([]detectBench, error) {
 	picture := filepath.Join(b.dir, "picture.jpg")
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-y", "-ss", "20", "-i", b.flags.footage, "-frames:v", "1",
+	_, err := ffmpegRun(ctx, "-y", "-ss", "20", "-i", b.flags.footage, "-frames:v", "1",
 		"-vf", "crop=iw:iw*9/16,scale=1920:1080", "-pix_fmt", "yuvj420p", "-q:v", "2", picture)
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("ffmpeg: %w: %s (install ffmpeg and opencv-doc, or name another --footage)", err, msg)
+	if err != nil {
+		return nil, fmt.Errorf("%w (install ffmpeg and opencv-doc, or name another --footage)", err)
 	}
 	rows, err := detectRows()
 	if err != nil {

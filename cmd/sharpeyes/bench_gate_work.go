@@ -16,7 +16,6 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
 	"github.com/sharpeyes/sharpeyes/detect/opencv"
 	"github.com/sharpeyes/sharpeyes/ingest"
-	"github.com/sharpeyes/sharpeyes/ingest/replay"
 )
 
 // claim is an instant in which motion was claimed: when it was, and when that was
@@ -51,37 +50,21 @@ func leadOf(gop float64) float64 {
 	return 10
 }
 
-// clipUnits is a Sink that keeps all units of a clip.
+// clipUnits are all units of a clip, received at their media time from start on.
 type clipUnits struct {
 	units []ingest.AccessUnit
 	start time.Time
 }
 
-// Connected implements ingest.Sink.
-func (*clipUnits) Connected(string) {}
-
-// Lost implements ingest.Sink.
-func (*clipUnits) Lost(uint64) {}
-
-// Write implements ingest.Sink.
-func (c *clipUnits) Write(au ingest.AccessUnit) {
-	au.Received = c.start.Add(au.PTS)
-	c.units = append(c.units, au)
-}
-
-// readUnits loads a clip of benchFPS pictures a second into memory, so that files
-// cost nothing later.
+// readUnits loads a clip into memory, so that files cost nothing later.
 func readUnits(ctx context.Context, path string) (*clipUnits, error) {
-	c := &clipUnits{start: time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)}
-	src, err := replay.New(path, replay.Options{Camera: "bench", FPS: benchFPS})
+	all, err := collect(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := src.Run(ctx, c); ingest.ReasonOf(err) != ingest.ReasonEnded {
-		return nil, err
-	}
-	if len(c.units) == 0 {
-		return nil, fmt.Errorf("%s: no pictures", path)
+	c := &clipUnits{units: all, start: time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)}
+	for i := range all {
+		all[i].Received = c.start.Add(all[i].PTS)
 	}
 	return c, nil
 }

@@ -101,8 +101,11 @@ func (c *child) stop() error {
 }
 
 // resident returns the child's resident memory in MiB, without its redis-server.
-func (c *child) resident() (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+func (c *child) resident() (float64, error) { return residentOf(c.cmd.Process.Pid) }
+
+// residentOf returns the resident memory of a process in MiB.
+func residentOf(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
@@ -347,12 +350,9 @@ func (b *benchRun) stillClip(ctx context.Context, file string) error {
 	}
 	b.say("making a clip of a still scene")
 	e := encodings[0]
-	args := []string{"-v", "error", "-y", "-i", b.flags.footage, "-an",
+	args := []string{"-y", "-i", b.flags.footage, "-an",
 		"-vf", "select=eq(n\\,400),crop=iw:iw*9/16,scale=" + e.size + ",loop=250:1:0,setpts=N/25/TB,noise=alls=3:allf=t", "-r", "25", "-t", "10", "-pix_fmt", "yuv420p", "-c:v"}
 	args = append(args, strings.Fields(e.codec)...)
-	args = append(args, "-bf", "0", "-g", "50", file)
-	if msg, err := exec.CommandContext(ctx, "ffmpeg", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ffmpeg: %w: %s", err, msg)
-	}
-	return nil
+	_, err := ffmpegRun(ctx, append(args, "-bf", "0", "-g", "50", file)...)
+	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -49,13 +48,10 @@ func (b *benchRun) nodeClip(ctx context.Context, stream int) (string, error) {
 	scene := fmt.Sprintf("nullsrc=s=480x270:r=25:d=0.04,geq=lum='110+50*sin(X/9)*sin(Y/13)+25*sin(X*Y/900)':cb=124:cr=130,scale=%s:%s:flags=bicubic,loop=-1:1:0,setpts=N/25/TB,trim=duration=%g[scene];", w, h, all)
 	walker := fmt.Sprintf("color=c=0x302820:s=16x44:r=25:d=%g,scale=iw*%s/480:ih*%s/270[walker];", all, w, h)
 	over := fmt.Sprintf("[scene][walker]overlay=x='(t-%g)*W/%g-w':y='H*0.45':enable='gte(t,%g)',noise=alls=4:allf=t,format=yuv420p", quiet, eventLength.Seconds(), quiet)
-	args := []string{"-v", "error", "-y", "-filter_complex", scene + walker + over, "-r", "25", "-t", fmt.Sprint(all), "-c:v"}
+	args := []string{"-y", "-filter_complex", scene + walker + over, "-r", "25", "-t", fmt.Sprint(all), "-c:v"}
 	args = append(args, strings.Fields(s.codec)...)
-	args = append(args, "-bf", "0", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", file)
-	if msg, err := exec.CommandContext(ctx, "ffmpeg", args...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("ffmpeg: %w: %s", err, msg)
-	}
-	return file, nil
+	_, err := ffmpegRun(ctx, append(args, "-bf", "0", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", file)...)
+	return file, err
 }
 
 // gops is a clip in memory, cut at its key units.
@@ -75,14 +71,26 @@ func (*collected) Lost(uint64) {}
 // Write implements ingest.Sink.
 func (c *collected) Write(au ingest.AccessUnit) { *c = append(*c, au) }
 
-// readGOPs reads a file; scripted says that it is one of nodeClip.
-func readGOPs(ctx context.Context, file string, scripted bool) (*gops, error) {
+// collect reads all units of a clip of benchFPS pictures a second.
+func collect(ctx context.Context, file string) ([]ingest.AccessUnit, error) {
 	src, err := replay.New(file, replay.Options{Camera: "bench", FPS: benchFPS})
 	if err != nil {
 		return nil, err
 	}
 	var all collected
 	if err := src.Run(ctx, &all); ingest.ReasonOf(err) != ingest.ReasonEnded {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: no pictures", file)
+	}
+	return all, nil
+}
+
+// readGOPs reads a file; scripted says that it is one of nodeClip.
+func readGOPs(ctx context.Context, file string, scripted bool) (*gops, error) {
+	all, err := collect(ctx, file)
+	if err != nil {
 		return nil, err
 	}
 	var g gops

@@ -118,8 +118,11 @@ func newNodeRun(base string) *nodeRun {
 	reg := prometheus.NewRegistry()
 	r := &nodeRun{base: strings.TrimSuffix(base, "/"), reg: reg, keys: detect.NewKeyPool(0, ffmpeg.NewDecoder), out: detect.NewMetrics(reg)}
 	r.share = detect.NewBudget(configs.Budget{}, runtime.GOMAXPROCS(0), reg)
+	buffers := &rtsp.Buffers{}
 	r.fleet = ingest.NewFleet(ingest.FleetOptions{
-		Open:    func(c configs.Camera) (ingest.Source, error) { return rtsp.New(c, slog.New(slog.DiscardHandler)) },
+		Open: func(c configs.Camera) (ingest.Source, error) {
+			return rtsp.New(c, slog.New(slog.DiscardHandler), buffers)
+		},
 		Consume: r.analyse, Registerer: reg,
 	})
 	return r
@@ -220,9 +223,12 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 		queued = max(queued, int(c["queue_depth"]))
 	}
 	wall := time.Since(start).Seconds()
-	s := nodeSample{Began: start, Cameras: o.Cameras, CPU: (cpuSeconds() - cpu) / wall, Queued: queued, Resident: ownResident()}
+	s := nodeSample{Began: start, Cameras: o.Cameras, CPU: (cpuSeconds() - cpu) / wall, Queued: queued}
 	after, err := r.counters()
 	if err != nil {
+		return s, err
+	}
+	if s.Resident, err = residentOf(os.Getpid()); err != nil {
 		return s, err
 	}
 	share := func(states ...string) (v float64) {
@@ -283,19 +289,4 @@ func label(m *dto.Metric, name string) string {
 		}
 	}
 	return ""
-}
-
-// ownResident is this process's memory in MiB.
-func ownResident() float64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	var kib float64
-	for line := range strings.Lines(string(text)) {
-		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kib); err == nil {
-			break
-		}
-	}
-	return kib / 1024
 }

@@ -115,11 +115,11 @@ func median(v []float64) float64 {
 
 // yardstick returns the CPU seconds of ffmpeg decoding the file.
 func yardstick(ctx context.Context, file string) (float64, error) {
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-threads", "1", "-i", file, "-f", "null", "-")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("ffmpeg: %w: %s", err, msg)
+	ended, err := ffmpegRun(ctx, "-threads", "1", "-i", file, "-f", "null", "-")
+	if err != nil {
+		return 0, err
 	}
-	return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), nil
+	return (ended.UserTime() + ended.SystemTime()).Seconds(), nil
 }
 
 // worker runs one measurement in a process of its own.
@@ -250,11 +250,7 @@ func stageSeconds(reg *prometheus.Registry) map[string]float64 {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if l.GetName() == "stage" {
-					out[l.GetValue()] += m.GetCounter().GetValue()
-				}
-			}
+			out[label(m, "stage")] += m.GetCounter().GetValue()
 		}
 	}
 	return out
@@ -324,14 +320,8 @@ func workDetect(ctx context.Context, args []string) (workerResult, error) {
 
 // receiveCost serves the file over RTSP and lets a worker receive it.
 func receiveCost(ctx context.Context, file string) (float64, error) {
-	srv := rtsp.NewServer(rtsp.ServerOptions{Address: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
-	err := srv.Publish("clip", func() (ingest.Source, error) {
-		return replay.New(file, replay.Options{Camera: "clip", FPS: benchFPS, Loop: true, Realtime: true})
-	})
+	srv, err := serve(map[string]string{"clip": file}, benchFPS)
 	if err != nil {
-		return 0, err
-	}
-	if err := srv.Start(); err != nil {
 		return 0, err
 	}
 	defer srv.Close()
@@ -353,12 +343,12 @@ func workReceive(ctx context.Context, args []string) (workerResult, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, receiveFor)
 	defer cancel()
-	sinks := make([]tally, n)
+	sinks, buffers := make([]tally, n), &rtsp.Buffers{}
 	before := cpuSeconds()
 	var wg sync.WaitGroup
 	for i := range sinks {
 		cam := configs.Camera{ID: "bench-" + strconv.Itoa(i), Name: "bench", URL: args[0]}.Effective(configs.Stream{Transport: "tcp"})
-		src, err := rtsp.New(cam, slog.New(slog.DiscardHandler))
+		src, err := rtsp.New(cam, slog.New(slog.DiscardHandler), buffers)
 		if err != nil {
 			return workerResult{}, err
 		}

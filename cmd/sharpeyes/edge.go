@@ -29,6 +29,7 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
 	"github.com/sharpeyes/sharpeyes/detect/onnx"
 	"github.com/sharpeyes/sharpeyes/ingest"
+	"github.com/sharpeyes/sharpeyes/ingest/rtsp"
 )
 
 // reportEvery is how often the edge repeats what it is and how its cameras are,
@@ -236,7 +237,8 @@ func (p *process) newEdge(ctx context.Context) (*edge, error) {
 	if e.devices, err = p.newPlatform(e); err != nil {
 		return nil, err
 	}
-	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, p.log) }
+	buffers := &rtsp.Buffers{}
+	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, buffers, p.log) }
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{
 		Open: open, Consume: e.analyse, OnState: e.onState, Registerer: p.registry, Log: p.log,
 	})

@@ -148,7 +148,7 @@ func (d *platform) camera(device, channel string) ingest.CameraID {
 }
 
 // openSource chooses the source by the address's scheme.
-func openSource(c configs.Camera, d *platform, log *slog.Logger) (ingest.Source, error) {
+func openSource(c configs.Camera, d *platform, buffers *rtsp.Buffers, log *slog.Logger) (ingest.Source, error) {
 	address := c.URL
 	if c.Settings.Stream == configs.StreamSub || c.Settings.Stream == configs.StreamBoth {
 		address = c.SubstreamURL
@@ -163,7 +163,7 @@ func openSource(c configs.Camera, d *platform, log *slog.Logger) (ingest.Source,
 		c.URL = address
 		return d.Source(c)
 	}
-	return rtsp.New(c, log)
+	return rtsp.New(c, log, buffers)
 }
 
 // report says what a person has to decide about the devices.

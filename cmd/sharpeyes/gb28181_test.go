@@ -77,7 +77,7 @@ func newSite(t *testing.T, sim simulate.Options) *site {
 	require.NoError(t, err)
 	e.devices, err = p.newPlatform(e)
 	require.NoError(t, err)
-	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, log) }
+	open := func(c configs.Camera) (ingest.Source, error) { return openSource(c, e.devices, nil, log) }
 	e.fleet = ingest.NewFleet(ingest.FleetOptions{Open: open})
 	e.mains = newMains(open, nil, prometheus.NewRegistry(), log, e.fleet.SetPicture)
 	e.sites, e.news = alert.NewSiteWatch(3), map[ingest.CameraID]*news{}

@@ -98,5 +98,5 @@ func TestWhichCamerasPullTheirMainStreamToo(t *testing.T) {
 
 // openPlain opens cameras that are no channels of GB/T 28181 devices.
 func openPlain(c configs.Camera) (ingest.Source, error) {
-	return openSource(c, nil, slog.New(slog.DiscardHandler))
+	return openSource(c, nil, nil, slog.New(slog.DiscardHandler))
 }

@@ -69,7 +69,7 @@ func traceSource(cmd *cobra.Command, address string, f probeFlags) (ingest.Sourc
 	if err != nil {
 		return nil, err
 	}
-	return rtsp.New(cam, slog.New(slog.DiscardHandler))
+	return rtsp.New(cam, slog.New(slog.DiscardHandler), nil)
 }
 
 // tracer writes a line for each unit it is given.

@@ -1,7 +1,9 @@
 package alert
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sharpeyes/sharpeyes/detect"
@@ -88,9 +90,7 @@ const (
 // to clearly the other, through the line itself and not around its ends.
 func (i *incident) crossing(obs detect.Observation) verdict {
 	v := verdict{detected: true, sure: true}
-	seen := make(map[uint64]bool, len(obs.Tracks))
 	for _, t := range obs.Tracks {
-		seen[t.ID] = true
 		if !t.Seen.Equal(obs.At) {
 			continue
 		}
@@ -109,12 +109,15 @@ func (i *incident) crossing(obs detect.Observation) verdict {
 			v.found = append(v.found, found(t))
 		}
 	}
-	for id := range i.feet {
-		if !seen[id] {
-			delete(i.feet, id)
-		}
-	}
+	forgetLost(i.feet, obs.Tracks)
 	return v
+}
+
+// forgetLost drops what is kept of tracks that live no more.
+func forgetLost[T any](kept map[uint64]T, live []detect.Track) {
+	maps.DeleteFunc(kept, func(id uint64, _ T) bool {
+		return !slices.ContainsFunc(live, func(t detect.Track) bool { return t.ID == id })
+	})
 }
 
 // crosses moves f to where b stands and says whether it crossed in the rule's
@@ -176,9 +179,7 @@ const standsIoU = 0.5
 // to and fro, is not standing.
 func (i *incident) dwell(obs detect.Observation) verdict {
 	v := verdict{detected: true, sure: true}
-	seen := make(map[uint64]bool, len(obs.Tracks))
 	for _, t := range obs.Tracks {
-		seen[t.ID] = true
 		if !t.Seen.Equal(obs.At) {
 			continue
 		}
@@ -202,10 +203,6 @@ func (i *incident) dwell(obs detect.Observation) verdict {
 			}
 		}
 	}
-	for id := range i.stays {
-		if !seen[id] {
-			delete(i.stays, id)
-		}
-	}
+	forgetLost(i.stays, obs.Tracks)
 	return v
 }

@@ -14,7 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"slices"
 	"unsafe"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"github.com/sharpeyes/sharpeyes/detect"
 	"github.com/sharpeyes/sharpeyes/ingest"
@@ -27,6 +30,7 @@ type decoder struct {
 	input   []byte // libav's input buffer, C memory; nil when a new one must be reserved
 	params  parameters
 	broken  error // why units are refused until the next key unit; nil when decoding goes on
+	refresh int   // in so many units more, at most, may be missing what they are predicted from: decoding began at a recovery point
 	picture C.se_picture
 	image   image.YCbCr
 	frame   detect.Frame
@@ -50,7 +54,8 @@ var (
 // for data that libav refuses and for pictures predicted from references that
 // are missing. After an error every unit up to the next key unit gets the same
 // answer without being decoded, because what follows would be predicted from a
-// picture that never was.
+// picture that never was. A unit with Recovery is as good as a key unit then: no
+// picture comes out before what it began is complete.
 func NewDecoder(codec ingest.Codec) (detect.Decoder, error) {
 	names := map[ingest.Codec]C.int{ingest.H264: C.SE_H264, ingest.H265: C.SE_H265}
 	name, ok := names[codec]
@@ -98,6 +103,7 @@ func (d *decoder) Decode(au ingest.AccessUnit) (*detect.Frame, error) {
 	}
 	if err == nil {
 		err = d.run(n, au.Key, flush)
+		d.refresh = max(0, d.refresh-1)
 	}
 	if err != nil {
 		d.broken = err
@@ -155,7 +161,8 @@ func (d *decoder) admit(au ingest.AccessUnit) (flush bool, err error) {
 		d.broken = wrongCodec(au.Codec)
 		return false, d.broken
 	}
-	if !au.Key {
+	again := d.broken != nil || au.Lost
+	if !au.Key && (au.Recovery == 0 || !again) {
 		if d.broken == nil && au.Lost {
 			d.broken = undecodable("units were lost on the way")
 		}
@@ -167,10 +174,31 @@ func (d *decoder) admit(au ingest.AccessUnit) (flush bool, err error) {
 	}
 	// After a loss an H.265 CRA must not let its leading pictures (RASL) refer to
 	// what was before it (H.265 §8.1.3): a flush makes it the first picture.
-	flush = d.broken != nil || au.Lost
+	if again {
+		d.refresh = refreshOf(au)
+	}
 	d.broken = nil
-	return flush, nil
+	return again, nil
 }
+
+// refreshOf returns for how many units from this one on, with which decoding
+// begins, references may be missing. Not every unit counts as a picture for
+// Recovery, and after an open GOP's key unit come some that are shown before it.
+func refreshOf(au ingest.AccessUnit) int {
+	if au.Recovery > 0 {
+		return 2*au.Recovery + openGOP
+	}
+	if au.Codec == ingest.H264 && !slices.ContainsFunc(au.NALUs, func(n []byte) bool {
+		return len(n) > 0 && h264.NALUType(n[0]&0x1F) == h264.NALUTypeIDR
+	}) {
+		return openGOP
+	}
+	return 0
+}
+
+// openGOP bounds the pictures that are shown before an H.264 picture in which
+// decoding may start and come after it (max_num_reorder_frames, §E.2.1).
+const openGOP = 16
 
 // fill writes the unit into libav's input buffer and returns its bytes.
 func (d *decoder) fill(nalus [][]byte) (int, error) {
@@ -216,11 +244,15 @@ func (d *decoder) judge(rc C.int) error {
 		return undecodable("libavcodec refuses the access unit")
 	}
 	switch {
+	case d.refresh > 0 && (p.broken != 0 || p.gap != 0):
+		d.forget() // not to be shown; libav itself shows only what is complete
+		return nil
 	case p.broken != 0:
 		return undecodable("damaged, or predicted from pictures that are missing")
 	case p.gap != 0 && !d.params.gapsAllowed:
 		return undecodable("frame numbers jump: pictures are missing")
 	case p.y != nil:
+		d.refresh = 0
 		return checkSize(int(p.width), int(p.height))
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"image"
 	"image/jpeg"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -185,12 +184,7 @@ func TestModelDamaged(t *testing.T) {
 	library(t)
 	loaded, refused := 0, 0
 	for seed := range uint64(400) {
-		r := rand.New(rand.NewPCG(seed, 7))
-		m := modeltest.NanoDet()
-		for range 1 + r.IntN(3) {
-			m[r.IntN(len(m))] ^= 1 << r.IntN(8)
-		}
-		d, err := load(m, "nanodet")
+		d, err := load(modeltest.Damaged(seed), "nanodet")
 		if err != nil {
 			require.ErrorContains(t, err, "leave detector.model empty")
 			refused++

@@ -141,12 +141,7 @@ func builtInBytes(t *testing.T) []byte {
 func TestModelDamaged(t *testing.T) {
 	loaded, refused := 0, 0
 	for seed := range uint64(120) {
-		r := rand.New(rand.NewPCG(seed, 7))
-		m := modeltest.NanoDet()
-		for range 1 + r.IntN(3) {
-			m[r.IntN(len(m))] ^= 1 << r.IntN(8)
-		}
-		d, err := load(m, 1)
+		d, err := load(modeltest.Damaged(seed), 1)
 		if err != nil {
 			requireRefusal(t, d, err)
 			refused++

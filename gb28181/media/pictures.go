@@ -155,7 +155,9 @@ func (p *pictures) end(at time.Time) {
 	damaged = damaged || !first
 	u.PTS, u.Received = p.clock.at(pts, ts, at), at
 	u.Lost = p.gap || damaged
-	u.Key = u.Key && !damaged
+	if damaged {
+		u.Key, u.Recovery = false, 0
+	}
 	p.gap = false
 	p.units++
 	p.emit(u)

@@ -171,7 +171,7 @@ func (p *player) pass(ctx context.Context, skip bool) error {
 		}
 		at := p.time(n)
 		n++
-		started = started || (u.Key && (!skip || at >= p.opt.From))
+		started = started || (u.Entry() && (!skip || at >= p.opt.From))
 		if !started {
 			continue
 		}

@@ -26,13 +26,14 @@ type depacketiser struct {
 	emit  func(ingest.AccessUnit)
 	lost  func(uint64)
 
-	begun bool
-	next  uint16 // sequence number
+	buffers *Buffers
+	begun   bool
+	next    uint16 // sequence number
 
 	// The picture that is being put together.
 	open    bool
 	ts      uint32
-	buf     []byte // of the pool; what is handed on is an exact copy
+	buf     []byte // of buffers; what is handed on is an exact copy
 	scratch *[]byte
 	starts  []int // of NAL units in buf
 	inFU    bool  // the last one is a fragmented unit without its end so far
@@ -59,7 +60,7 @@ func (d *depacketiser) packet(p *rtp.Packet, at time.Time) {
 	}
 	if !d.open {
 		d.open, d.ts = true, p.Timestamp
-		d.scratch = scratches.Get().(*[]byte)
+		d.scratch = d.buffers.take()
 		d.buf = (*d.scratch)[:0]
 	}
 	if len(p.Payload) > 0 && !d.dropped {
@@ -221,7 +222,9 @@ func (d *depacketiser) flush(at time.Time) {
 	damaged = damaged || !first
 	u.PTS, u.Received = d.clock.at(ts), at
 	u.Lost = d.gap || damaged
-	u.Key = u.Key && !damaged
+	if damaged {
+		u.Key, u.Recovery = false, 0
+	}
 	d.gap, d.lastTS, d.lastEmitted = false, ts, true
 	d.emit(u)
 }
@@ -240,10 +243,17 @@ func (d *depacketiser) cut() [][]byte {
 	return nalus
 }
 
-// scratches holds the buffers in which pictures grow: a camera has one only
-// between the first and the last packet of a picture, and what it keeps for
-// seconds is cut to size.
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
+// Buffers is the memory in which the pictures of many cameras grow: each has some
+// only between the first and the last packet of a picture, and what it keeps for
+// seconds is cut to size. The zero value is ready. It is safe for concurrent use.
+type Buffers struct{ pool sync.Pool }
+
+func (b *Buffers) take() *[]byte {
+	if s, ok := b.pool.Get().(*[]byte); ok {
+		return s
+	}
+	return new([]byte)
+}
 
 // giveBack puts the buffer back for another camera.
 func (d *depacketiser) giveBack() {
@@ -251,7 +261,7 @@ func (d *depacketiser) giveBack() {
 		return
 	}
 	*d.scratch = d.buf[:0]
-	scratches.Put(d.scratch)
+	d.buffers.pool.Put(d.scratch)
 	d.scratch, d.buf = nil, nil
 }
 

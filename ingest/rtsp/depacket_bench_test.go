@@ -40,3 +40,42 @@ func BenchmarkDepacketise(b *testing.B) {
 	}
 	require.Positive(b, units)
 }
+
+// BenchmarkReceive is the same from the bytes of the connection on.
+func BenchmarkReceive(b *testing.B) {
+	slice := make([]byte, 4_000_000/8/25)
+	for i := range slice {
+		slice[i] = byte(i*7) | 1
+	}
+	slice[0], slice[1] = 0x41, 0x80
+	e := &rtph264.Encoder{PacketizationMode: 1}
+	require.NoError(b, e.Init())
+	packets, err := e.Encode([][]byte{slice})
+	require.NoError(b, err)
+	var stream []byte
+	for _, p := range packets {
+		stream = append(stream, rtpFrame(2, 0, 0, p.Marker, p.Payload)...)
+	}
+	units, seq := 0, uint16(0)
+	d := newBench(ingest.H264)
+	d.emit = func(ingest.AccessUnit) { units++ }
+	var x interleaved
+	x.begin(2, 96, func(p *rtp.Packet, at time.Time) {
+		p.SequenceNumber, p.Timestamp = seq, uint32(units)*3600
+		seq++
+		d.packet(p, at)
+	}, func() { b.Fatal("garbled") })
+	from := &piecewise{size: 8 << 10}
+	rest := make([]byte, 4096)
+	b.SetBytes(int64(len(slice)))
+	b.ReportAllocs()
+	for b.Loop() {
+		from.b = stream
+		for {
+			if _, err := x.read(rest, from.read); err != nil {
+				break
+			}
+		}
+	}
+	require.Positive(b, units)
+}

@@ -28,7 +28,7 @@ func newBench(c ingest.Codec) *bench {
 		asm:   ingest.Assembler{Codec: c},
 		clock: rtpClock{rate: 90000},
 		emit:  func(u ingest.AccessUnit) { b.units = append(b.units, u) },
-		lost:  func(n uint64) { b.gaps += n },
+		lost:  func(n uint64) { b.gaps += n }, buffers: &Buffers{},
 	}
 	return b
 }

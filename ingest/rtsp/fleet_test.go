@@ -20,7 +20,7 @@ func fleetOf(t *testing.T) (*ingest.Fleet, func(id string) []ingest.AccessUnit) 
 	var mu sync.Mutex
 	got := make(map[string][]ingest.AccessUnit)
 	f := ingest.NewFleet(ingest.FleetOptions{
-		Open: func(c configs.Camera) (ingest.Source, error) { return New(c, nil) },
+		Open: func(c configs.Camera) (ingest.Source, error) { return New(c, nil, nil) },
 		Consume: func(ctx context.Context, c configs.Camera, q *ingest.Queue) {
 			for {
 				u, err := q.Pop(ctx)

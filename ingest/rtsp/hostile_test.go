@@ -443,7 +443,7 @@ func TestKeepalive(t *testing.T) {
 		}
 		return ok(c, r)
 	})
-	src, err := New(camera(p.url()), nil)
+	src, err := New(camera(p.url()), nil, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -475,7 +475,7 @@ func TestRunReturnsSoonWhateverThePeerDoes(t *testing.T) {
 			t.Parallel()
 			cam := camera(url)
 			cam.Settings.Timeout = configs.Duration(time.Minute)
-			src, err := New(cam, nil)
+			src, err := New(cam, nil, nil)
 			require.NoError(t, err)
 			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 			defer cancel()

@@ -35,6 +35,7 @@ type interleaved struct {
 	buf     []byte // read from the socket
 	from    int    // not looked at yet: buf[from:]
 	pass    int    // so many bytes from there on are gortsplib's
+	parsed  rtp.Packet
 	sampled time.Time
 }
 
@@ -100,14 +101,13 @@ func (x *interleaved) take(at time.Time) {
 	}
 }
 
-// hand parses one packet and hands it on; its bytes are valid until that returns.
+// hand parses one packet and hands it on; it is valid until that returns.
 func (x *interleaved) hand(b []byte, at time.Time) {
-	var p rtp.Packet
-	if p.Unmarshal(b) != nil || p.PayloadType != x.payload {
+	if x.parsed.Unmarshal(b) != nil || x.parsed.PayloadType != x.payload {
 		x.garbled()
 		return
 	}
-	x.packet(&p, at)
+	x.packet(&x.parsed, at)
 }
 
 // next looks what stands at the front when it is no packet of ours, and says

@@ -99,7 +99,7 @@ func (s *taken) Write(u ingest.AccessUnit) {
 // pull runs the camera's source until n units came, it ended, or 20 s passed.
 func pull(t *testing.T, cam configs.Camera, n int) (*taken, error) {
 	t.Helper()
-	src, err := New(cam, nil)
+	src, err := New(cam, nil, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

@@ -65,7 +65,7 @@ type VideoFound struct {
 // with a Fault, not an error; the error is for a configuration that cannot be
 // used and for ctx.
 func Probe(ctx context.Context, cam configs.Camera, d time.Duration) (*ProbeResult, error) {
-	src, err := newSource(cam, slog.New(slog.DiscardHandler))
+	src, err := newSource(cam, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -225,7 +225,8 @@ func (x *session) receive(media *description.Media) {
 			x.units++
 			x.sink.Write(u)
 		},
-		lost: func(n uint64) { x.sink.Lost(n) },
+		lost:    func(n uint64) { x.sink.Lost(n) },
+		buffers: x.src.buffers,
 	}
 	if r := x.track.ClockRate; r >= 1000 {
 		x.depacket.clock.rate = int64(r)

@@ -27,6 +27,7 @@ type source struct {
 	url     *base.URL
 	timeout time.Duration
 	log     *slog.Logger
+	buffers *Buffers
 
 	// For Probe, may be nil: onTracks hears the description of each session,
 	// onEnd whether parameter sets came in its stream.
@@ -39,14 +40,15 @@ var _ ingest.Source = (*source)(nil)
 // New makes the source of a camera whose stream address is rtsp:// or
 // rtsps://. Settings say which stream, over which transport, and how long to
 // wait for an answer; with transport auto (the default) TCP is tried first and
-// UDP when the camera refuses TCP or sends nothing over it. Nothing is
-// connected yet. The error says what is wrong with the configuration; it holds
+// UDP when the camera refuses TCP or sends nothing over it. Cameras that are
+// received at the same time should be given the same buffers; nil means some of
+// its own. Nothing is connected yet. The error says what is wrong with the configuration; it holds
 // no credential.
-func New(cam configs.Camera, log *slog.Logger) (ingest.Source, error) {
-	return newSource(cam, log)
+func New(cam configs.Camera, log *slog.Logger, buffers *Buffers) (ingest.Source, error) {
+	return newSource(cam, log, buffers)
 }
 
-func newSource(cam configs.Camera, log *slog.Logger) (*source, error) {
+func newSource(cam configs.Camera, log *slog.Logger, buffers *Buffers) (*source, error) {
 	u, err := address(cam)
 	if err != nil {
 		return nil, err
@@ -62,7 +64,10 @@ func newSource(cam configs.Camera, log *slog.Logger) (*source, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &source{cam: cam, url: u, timeout: time.Duration(cam.Settings.Timeout), log: log.With("camera", cam.ID)}
+	if buffers == nil {
+		buffers = &Buffers{}
+	}
+	s := &source{cam: cam, url: u, timeout: time.Duration(cam.Settings.Timeout), log: log.With("camera", cam.ID), buffers: buffers}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,7 +226,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cam := camera("rtsp://x/y")
 			c.set(&cam)
-			_, err := New(cam, nil)
+			_, err := New(cam, nil, nil)
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "topsecret")
 		})
@@ -238,8 +239,10 @@ func TestNoSecretInTheLog(t *testing.T) {
 	cam := camera(s.URL("h264"))
 	cam.Username, cam.Password = "admin", cam.Password.With("hidden-word")
 	f := ingest.NewFleet(ingest.FleetOptions{
-		Log:  slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Open: func(c configs.Camera) (ingest.Source, error) { return New(c, slog.New(slog.NewTextHandler(&log, nil))) },
+		Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Open: func(c configs.Camera) (ingest.Source, error) {
+			return New(c, slog.New(slog.NewTextHandler(&log, nil)), nil)
+		},
 	})
 	f.Apply([]configs.Camera{cam})
 	require.Eventually(t, func() bool { return f.States()[0].Transport.Reason == ingest.ReasonAuthFailed }, 10*time.Second, 10*time.Millisecond)
@@ -265,6 +268,26 @@ func TestServerReopensAnEndedSource(t *testing.T) {
 	require.Error(t, s.Publish("late", nil), "closed")
 	_, err = pull(t, camera(s.URL("once")), 1)
 	require.Equal(t, ingest.ReasonRefused, ingest.ReasonOf(err), "%v", err)
+}
+
+// Who comes later to a camera that refreshes gradually finds a place to start.
+func TestSourceJoinsGradualRefreshLate(t *testing.T) {
+	t.Parallel()
+	s := NewServer(ServerOptions{})
+	t.Cleanup(s.Close)
+	require.NoError(t, s.Publish("refresh", clip("../../detect/testdata/refresh.h264", 50)))
+	require.NoError(t, s.Start())
+	_, err := pull(t, camera(s.URL("refresh")), 10) // it plays
+	require.ErrorIs(t, err, context.Canceled)
+	got, err := pull(t, camera(s.URL("refresh")), 60)
+	require.ErrorIs(t, err, context.Canceled)
+	i := slices.IndexFunc(got.units, func(u ingest.AccessUnit) bool { return u.Recovery > 0 })
+	require.GreaterOrEqual(t, i, 0)
+	kinds := map[byte]bool{}
+	for _, n := range got.units[i].NALUs {
+		kinds[n[0]&0x1f] = true
+	}
+	require.True(t, kinds[7] && kinds[8], "with its parameter sets: %v", kinds)
 }
 
 func TestServerClosesReaders(t *testing.T) {

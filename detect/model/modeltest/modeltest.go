@@ -6,6 +6,7 @@ package modeltest
 import (
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -144,3 +145,13 @@ func Graph(classes int64) [][]byte {
 
 // NanoDet is a small model with the head of NanoDet for 80 classes.
 func NanoDet() []byte { return File(13, Graph(CocoClasses)...) }
+
+// Damaged is NanoDet with one to three bits tipped, others for each seed.
+func Damaged(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 7))
+	m := NanoDet()
+	for range 1 + r.IntN(3) {
+		m[r.IntN(len(m))] ^= 1 << r.IntN(8)
+	}
+	return m
+}

@@ -48,8 +48,9 @@ await visit(async () => {
   step("a camera is online");
 
   await page.locator('[data-testid="camera-row"][data-camera="demo-lawn"] [data-testid="wake"]').click();
-  await at("toast").getByText("已通知节点").waitFor();
-  await page.waitForFunction(() => document.querySelectorAll('[data-testid="toast"]').length === 1); // the older one goes
+  const told = at("toast").filter({ hasText: "已通知节点" });
+  await told.waitFor();
+  await told.evaluate((e) => Promise.all(e.getAnimations().map((a) => a.finished)));
   await shot("wake");
   step("a look at a camera was asked for");
 

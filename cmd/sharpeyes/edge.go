@@ -236,9 +236,7 @@ func (e *edge) tick(now time.Time) {
 	if e.devices != nil {
 		e.send(e.devices.alarms.tick(now))
 	}
-	for _, r := range e.due(now) {
-		e.put(api.Envelope{Camera: r})
-	}
+	e.sayDue(now)
 }
 
 // site lets f use the watch over the sites.

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sharpeyes/sharpeyes/api"
 	"github.com/sharpeyes/sharpeyes/detect/alert"
 	"github.com/sharpeyes/sharpeyes/ingest"
@@ -18,6 +20,9 @@ const reportEvery = 30 * time.Second
 // stateEvery is how often the changed state of one camera is reported: of one
 // that comes and goes the center hears the latest.
 const stateEvery = 5 * time.Second
+
+// putsAtOnce bounds how many states wait for one sync of the disk.
+const putsAtOnce = 32
 
 // news is what was last said of a camera and what is still to be said.
 type news struct {
@@ -47,12 +52,7 @@ func (e *edge) due(now time.Time) []*api.CameraReport {
 func (e *edge) tell(r *api.CameraReport) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	id, now := r.Camera.ID, time.Now()
-	n := e.news[id]
-	if n == nil {
-		n = &news{}
-		e.news[id] = n
-	}
+	n, now := e.newsOf(r.Camera.ID), time.Now()
 	if now.Sub(n.said) < stateEvery {
 		n.next = r
 		return false
@@ -61,21 +61,48 @@ func (e *edge) tell(r *api.CameraReport) bool {
 	return true
 }
 
-// report says that this edge lives, and repeats the state of each camera.
+// newsOf returns what there is to say of a camera; e.mu is held.
+func (e *edge) newsOf(id ingest.CameraID) *news {
+	n := e.news[id]
+	if n == nil {
+		n = &news{}
+		e.news[id] = n
+	}
+	return n
+}
+
+// report says that this edge lives, and has the state of each camera said again
+// with what is due. A state that is read before the next change is told, and sent
+// after it, would undo it: so it waits where the change would take its place.
 func (e *edge) report() {
-	states := e.fleet.States()
-	up := &api.NodeReport{Version: version, Started: e.started, Cameras: len(states)}
+	cameras := e.fleet.Cameras()
+	up := &api.NodeReport{Version: version, Started: e.started, Cameras: len(cameras)}
 	if e.devices != nil {
 		up.GB28181 = e.devices.report()
 	}
 	e.put(api.Envelope{NodeUp: up})
-	records := map[ingest.CameraID]ingest.Camera{}
-	for _, c := range e.fleet.Cameras() {
-		records[c.ID] = c
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range cameras {
+		if s, ok := e.fleet.State(c.ID); ok {
+			e.newsOf(c.ID).next = &api.CameraReport{Camera: c, State: s}
+		}
 	}
-	for _, s := range states {
-		e.put(api.Envelope{Camera: &api.CameraReport{Camera: records[s.Camera], State: s}})
+}
+
+// sayDue sends the states that are due. They share the syncs of the disk: of 300
+// cameras one after the other it would take seconds, in which no rule hears of the
+// time.
+func (e *edge) sayDue(now time.Time) {
+	var g errgroup.Group
+	g.SetLimit(putsAtOnce)
+	for _, r := range e.due(now) {
+		g.Go(func() error {
+			e.put(api.Envelope{Camera: r})
+			return nil
+		})
 	}
+	_ = g.Wait() // put logs and counts
 }
 
 // onState passes a changed state on to the center and to the camera's rules.

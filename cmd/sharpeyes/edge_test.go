@@ -198,3 +198,35 @@ func TestEdgesDoNotReportTogether(t *testing.T) {
 		require.Greater(t, len(kinds), 3, "%v", waits)
 	})
 }
+
+// TestReportsDoNotUndoAChange: the state that a report repeats is the one that the
+// camera has when it is said, and is said once.
+func TestReportsDoNotUndoAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		outbox, err := stream.OpenOutbox(filepath.Join(t.TempDir(), "outbox"), stream.OutboxOptions{Node: "n1", Log: log})
+		require.NoError(t, err)
+		e := &edge{
+			cfg: &configs.Config{Node: "n1", Edge: &configs.Edge{}}, log: log, outbox: outbox, alerts: alert.NewMetrics(nil),
+			sites: alert.NewSiteWatch(3), news: map[ingest.CameraID]*news{}, posts: map[ingest.CameraID]*post{},
+		}
+		e.fleet = ingest.NewFleet(ingest.FleetOptions{OnState: e.onState})
+		e.fleet.Apply([]configs.Camera{{ID: "gate", Disabled: true}}) // known, never connected
+		synctest.Wait()
+		require.Equal(t, 1, outbox.Depth(), "its first state, at once")
+		time.Sleep(stateEvery) // of the bubble's clock
+		e.report()
+		e.fleet.SetRegistered("gate", ingest.Yes, ingest.ReasonNone) // told at once: the repeat is not waited for
+		e.fleet.SetRecording("gate", ingest.No, "record_off")
+		require.Empty(t, e.due(time.Now()))
+		due := e.due(time.Now().Add(stateEvery))
+		require.Len(t, due, 1)
+		require.Equal(t, ingest.No, due[0].State.Recording.Value)
+		e.report()
+		due = e.due(time.Now().Add(2 * stateEvery))
+		require.Len(t, due, 1, "a camera whose state does not change is repeated")
+		require.Equal(t, "gate", string(due[0].Camera.ID))
+		e.fleet.Close()
+		require.NoError(t, outbox.Close())
+	})
+}

@@ -1,12 +1,11 @@
 // Cameras: five independent facts each, with since-when, why, and what to do.
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { cameraTick } from "../bus";
+import { useMemo, useState } from "preact/hooks";
+import { useCameras } from "../cameras";
 import { short, stamp } from "../format";
-import { explain, get, post, serverNow } from "../http";
+import { explain, post, serverNow } from "../http";
 import { known, lang, t, words, type Key } from "../i18n";
-import { factNames, type CameraRow, type Fact, type FactName, type Page, type Tri } from "../model";
+import { factNames, type CameraRow, type Fact, type FactName, type Tri } from "../model";
 import { useValue } from "../observable";
-import { useResource } from "../resource";
 import { toast } from "../toast";
 import { DevicesPanel } from "./devices";
 import { Age, Notice, SearchBox, Segments } from "../widgets";
@@ -19,15 +18,9 @@ const onlineWord = { yes: "cam.online", no: "cam.offline", unknown: "cam.unknown
 
 export function CamerasView() {
   useValue(lang);
-  const tick = useValue(cameraTick);
   const [state, setState] = useState("");
   const [text, setText] = useState("");
-  const list = useResource("cameras", (signal) => get<Page<CameraRow>>("/cameras", signal));
-  useEffect(() => {
-    if (tick === 0) return;
-    const timer = setTimeout(list.reload, settleMs);
-    return () => clearTimeout(timer);
-  }, [tick]);
+  const list = useCameras(settleMs);
   const all = useMemo(() => (list.data?.items ?? []).filter((r) => !r.removed), [list.data]);
   const rows = useMemo(() => pick(all, state, text), [all, state, text]);
   const count = (v: Tri): number => all.filter((r) => r.online === v).length;

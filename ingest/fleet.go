@@ -257,6 +257,22 @@ func (f *Fleet) States() []State {
 	return all
 }
 
+// State returns the state of one camera, and false for one that is not the fleet's.
+func (f *Fleet) State(id CameraID) (State, bool) {
+	w := f.worker(id)
+	if w == nil {
+		return State{}, false
+	}
+	return w.states.get(), true
+}
+
+// worker returns the camera's worker, nil for one that is not the fleet's.
+func (f *Fleet) worker(id CameraID) *worker {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.workers[id]
+}
+
 // Cameras returns the record of every camera, in the order of their IDs.
 func (f *Fleet) Cameras() []Camera {
 	var all []Camera
@@ -272,22 +288,15 @@ func (f *Fleet) Cameras() []Camera {
 // picture is Unknown all the same. Saying the same again is cheap. Unknown
 // cameras are ignored.
 func (f *Fleet) SetPicture(id CameraID, v Value, r Reason) {
-	f.mu.Lock()
-	w := f.workers[id]
-	f.mu.Unlock()
-	if w == nil {
-		return
+	if w := f.worker(id); w != nil {
+		w.states.change(func(s *facts, at time.Time) bool { return s.picture(v, r, at) })
 	}
-	w.states.change(func(s *facts, at time.Time) bool { return s.picture(v, r, at) })
 }
 
 // SetAnalysis takes how closely a camera was watched lately. OnState hears of it
 // when the camera becomes degraded, or is no longer. Unknown cameras are ignored.
 func (f *Fleet) SetAnalysis(id CameraID, a Analysis) {
-	f.mu.Lock()
-	w := f.workers[id]
-	f.mu.Unlock()
-	if w != nil {
+	if w := f.worker(id); w != nil {
 		w.states.change(func(s *facts, _ time.Time) bool { return s.analysis(a) })
 	}
 }
@@ -305,10 +314,7 @@ func (f *Fleet) SetRegistered(id CameraID, v Value, r Reason) {
 // a source runs, it is for the attempt that follows. Unknown cameras are ignored.
 // It does not block.
 func (f *Fleet) Nudge(id CameraID) {
-	f.mu.Lock()
-	w := f.workers[id]
-	f.mu.Unlock()
-	if w != nil {
+	if w := f.worker(id); w != nil {
 		w.nudge()
 	}
 }
@@ -321,10 +327,7 @@ func (f *Fleet) SetRecording(id CameraID, v Value, r Reason) {
 
 // fact changes one fact that nobody but a registrar knows.
 func (f *Fleet) fact(id CameraID, which func(*State) *Fact, v Value, r Reason) {
-	f.mu.Lock()
-	w := f.workers[id]
-	f.mu.Unlock()
-	if w != nil {
+	if w := f.worker(id); w != nil {
 		w.states.change(func(s *facts, at time.Time) bool { return set(which(&s.state), v, r, "", at) })
 	}
 }

@@ -11,7 +11,8 @@ import (
 // Ingest keeps a batch of messages from the edges: it is the Handle of a
 // stream.Consumer. When it returns nil everything is committed and may be
 // acknowledged; browsers are told by the commit itself. Writing a message twice
-// is harmless; what people did at a node has one row in the access register. On an error nothing of the batch is kept and it comes again.
+// is harmless; what people did at a node has one row in the access register. On an
+// error nothing of the batch but such rows is kept, and it comes again.
 func (s *Server) Ingest(ctx context.Context, batch []stream.Message) error {
 	envelopes := make([]*api.Envelope, 0, len(batch))
 	for _, m := range batch {

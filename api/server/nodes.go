@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -46,16 +47,9 @@ func (s *Server) register(ctx context.Context, e *api.Envelope) error {
 		key = "operation " + op.ID + " done"
 		text += ": " + op.Result
 	}
-	camera := string(op.Camera)
-	if camera == "" {
-		camera = op.Channel
-	}
-	if camera == "" {
-		camera = op.Device
-	}
 	_, err := s.opt.Audit.Once(ctx, key, audit.Look{
 		Login: op.Login, Name: op.Name, Unit: op.Unit, Post: "-", ClientIP: e.Node, Action: audit.Action(op.Action), Reason: audit.ReasonCode(op.Reason),
-		ReasonText: text, CaseNo: op.CaseNo, Cameras: []string{camera}, From: op.From, To: op.To,
+		ReasonText: text, CaseNo: op.CaseNo, Cameras: []string{cmp.Or(string(op.Camera), op.Channel, op.Device)}, From: op.From, To: op.To,
 	})
 	if errors.Is(err, audit.ErrLook) {
 		s.opt.Log.Error("operation cannot be registered", "node", e.Node, "seq", e.Seq, "err", err)

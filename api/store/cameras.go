@@ -87,7 +87,9 @@ func (t *Tx) chooseLatest(ctx context.Context, id api.CameraID) error {
 	return nil
 }
 
-// latestCamera returns what people see of a camera as one comparable value.
+// latestCamera returns what people see of a camera as one comparable value. The
+// seconds of its analysis are not in it: they differ in every report, and a change
+// goes to every browser.
 func (t *Tx) latestCamera(ctx context.Context, id api.CameraID) (v [3]string, err error) {
 	var removed string
 	err = t.QueryRow(ctx, `SELECT node, record, state, removed FROM cameras WHERE id = $1 AND latest = 1`, string(id)).
@@ -95,7 +97,17 @@ func (t *Tx) latestCamera(ctx context.Context, id api.CameraID) (v [3]string, er
 	if errors.Is(err, sql.ErrNoRows) {
 		return v, nil
 	}
+	if err != nil {
+		return v, err
+	}
 	v[0] += "\x00" + removed
+	var st api.State
+	if err := json.Unmarshal([]byte(v[2]), &st); err != nil {
+		return v, fmt.Errorf("state of camera %s: %w", id, err)
+	}
+	st.Analysis.Analysed, st.Analysis.Of = 0, 0
+	b, err := json.Marshal(st)
+	v[2] = string(b)
 	return v, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/api"
+	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
 func withPicture(p *api.AlertPicture) func(*api.Alert) {
@@ -69,6 +70,25 @@ func TestSaveTwiceChangesNothing(t *testing.T) {
 	require.Equal(t, 1, counted(t, s.metrics.envelopes.WithLabelValues("alert", "unchanged")))
 	require.Equal(t, 2, counted(t, s.metrics.envelopes.WithLabelValues("node", "saved")))
 	require.Empty(t, save(t, s))
+}
+
+// TestRepeatedStateIsNoChange: a change goes to every browser, and an edge repeats
+// the state of each camera for ever, with new seconds of analysis.
+func TestRepeatedStateIsNoChange(t *testing.T) {
+	s, _ := newStore(t)
+	watched := func(seq uint64, level string, seconds float64) *api.Envelope {
+		return cameraEnvelope("edge-1", seq, time.Duration(seq)*time.Second, func(r *api.CameraReport) {
+			r.State.Analysis.Level, r.State.Analysis.Analysed, r.State.Analysis.Of = ingest.Level(level), seconds, 60.04
+		})
+	}
+	require.Len(t, save(t, s, watched(1, "gated", 60.04)), 1)
+	require.Empty(t, save(t, s, watched(2, "gated", 59.96)))
+	cams, err := s.Cameras(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 59.96, cams[0].State.Analysis.Analysed, "kept all the same")
+	require.Len(t, save(t, s, watched(3, "degraded", 50)), 1)
+	require.Empty(t, save(t, s, watched(4, "degraded", 40)))
+	require.Len(t, save(t, s, watched(5, "full", 60)), 1)
 }
 
 // TestSaveInAnyOrder delivers one story in many orders, in batches of many

@@ -24,9 +24,7 @@ func newBackup() *cobra.Command {
 			"The file can be restored into SQLite or PostgreSQL. It names people who decided and looked, and holds\n" +
 			"password hashes: keep it as you keep the database.",
 		Args: cobra.ExactArgs(1),
-		RunE: onStore(&path, func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error {
-			return backUp(ctx, cmd, st, args[0])
-		}),
+		RunE: onStore(&path, backUp),
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "standalone.yaml", "configuration file of the center")
 	return cmd
@@ -40,16 +38,17 @@ func newRestore() *cobra.Command {
 		Long: "Fills an empty database from a backup: a new SQLite file, or an empty PostgreSQL database.\n" +
 			"Stop the center first. Everything is checked; what does not hold leaves the database empty.",
 		Args: cobra.ExactArgs(1),
-		RunE: onStore(&path, func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error {
-			return restore(ctx, cmd, st, args[0])
-		}),
+		RunE: onStore(&path, restore),
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "standalone.yaml", "configuration file of the center")
 	return cmd
 }
 
+// storeCommand is what a command does with the center's database and pictures.
+type storeCommand func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error
+
 // onStore runs f on the store of the configuration's center.
-func onStore(path *string, f func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error) func(*cobra.Command, []string) error {
+func onStore(path *string, f storeCommand) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		p, err := newProcess(cmd, *path)
 		if err != nil {
@@ -69,7 +68,8 @@ func onStore(path *string, f func(ctx context.Context, cmd *cobra.Command, st *s
 
 // backUp writes beside the file and renames, so that FILE is a whole backup or
 // what it was before.
-func backUp(ctx context.Context, cmd *cobra.Command, st *store.Store, file string) error {
+func backUp(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error {
+	file := args[0]
 	f, err := os.CreateTemp(filepath.Dir(file), ".backup-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("backup: %w; choose a folder that this user may write", err)
@@ -96,8 +96,8 @@ func backUp(ctx context.Context, cmd *cobra.Command, st *store.Store, file strin
 	return nil
 }
 
-func restore(ctx context.Context, cmd *cobra.Command, st *store.Store, file string) error {
-	f, err := os.Open(file)
+func restore(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error {
+	f, err := os.Open(args[0])
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}

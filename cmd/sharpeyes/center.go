@@ -35,24 +35,20 @@ func newCenter() *cobra.Command {
 		Short: "中心：保存告警，提供接口和网页 / keep alerts, serve the interface and the page",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := newProcess(cmd, path)
-			if err != nil {
-				return err
-			}
-			defer p.close()
-			if p.cfg.Center == nil {
-				return fmt.Errorf("%s has no center section; see configs/center.yaml", path)
-			}
-			if err := p.connect(cmd.Context(), false); err != nil {
-				return err
-			}
-			g, ctx := errgroup.WithContext(cmd.Context())
-			c, err := p.startCenter(ctx, g)
-			if err != nil {
-				return err
-			}
-			c.welcome(p)
-			return untilStopped(g)
+			return runParts(cmd, path, func(ctx context.Context, g *errgroup.Group, p *process) error {
+				if p.cfg.Center == nil {
+					return fmt.Errorf("%s has no center section; see configs/center.yaml", path)
+				}
+				if err := p.connect(ctx, false); err != nil {
+					return err
+				}
+				c, err := p.startCenter(ctx, g)
+				if err != nil {
+					return err
+				}
+				c.welcome(p)
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "center.yaml", "configuration file")

@@ -148,4 +148,13 @@ func TestDoctorNamesTheRuntime(t *testing.T) {
 	_, stdout, _ := cli(t, "doctor")
 	require.Regexp(t, `✓ model\s+builtin, computed by (gocv|ONNX Runtime) .*numbers as they should be`, stdout)
 	require.Regexp(t, `✓ onnxruntime\s+\S`, stdout)
+
+	// The library and the model of the configuration, where there is one.
+	own := modelFile(t, "m.onnx", modeltest.NanoDet())
+	_, stdout, _ = cli(t, "doctor", "-c", writeFile(t, "edge.yaml", "redis: { addresses: [\"127.0.0.1:6379\"] }\nedge: { detector: { model: "+own+", onnxruntime_library: secret } }\n"))
+	require.Regexp(t, `✓ onnxruntime\s+\S+/secret, another one than was tested`, stdout)
+	require.Regexp(t, `✓ model\s+\S+m.onnx, computed by gocv .*\d ms\); not by ONNX Runtime`, stdout)
+	require.NotContains(t, stdout, "numbers as they should be")
+	_, stdout, _ = cli(t, "doctor", "-c", writeFile(t, "center.yaml", "redis: { addresses: [\"127.0.0.1:6379\"] }\ncenter: {}\n"))
+	require.Contains(t, stdout, "there is no edge in the configuration")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func doctorChecks(path string) []check {
 	checks := []check{
 		{"libavcodec", func(context.Context) (string, error) { return ffmpeg.Version(), nil }},
 		{"opencv", func(context.Context) (string, error) { return opencv.Version(), nil }},
-		{"onnxruntime", checkONNXRuntime},
+		{"onnxruntime", func(context.Context) (string, error) { return checkONNXRuntime(path) }},
 		{"model", func(ctx context.Context) (string, error) { return checkModel(ctx, path) }},
 		{"redis-server", checkRedis},
 	}
@@ -84,9 +85,18 @@ func doctorChecks(path string) []check {
 		}})
 }
 
-// checkONNXRuntime says where the library is; that there is none is no fault.
-func checkONNXRuntime(context.Context) (string, error) {
-	path, err := onnx.Find("")
+// checkONNXRuntime says where the library is, that of the configuration where it
+// names one; that there is none otherwise is no fault.
+func checkONNXRuntime(config string) (string, error) {
+	cfg, err := doctorDetector(config)
+	if err != nil {
+		return "", err
+	}
+	library := ""
+	if cfg != nil {
+		library = cfg.Library
+	}
+	path, err := onnx.Find(library)
 	switch {
 	case errors.Is(err, onnx.ErrNotFound):
 		return "not installed, OpenCV computes the models three times as slowly; to install it: deployments/onnxruntime.sh", nil
@@ -98,23 +108,35 @@ func checkONNXRuntime(context.Context) (string, error) {
 	return path + ", another one than was tested", nil
 }
 
+// doctorDetector is the detector of the configuration, the default one without a
+// configuration, and nil where there is no edge in it.
+func doctorDetector(path string) (*configs.Detector, error) {
+	if path == "" {
+		return &configs.Detector{Runtime: configs.RuntimeAuto, Threads: 1}, nil
+	}
+	cfg, _, err := loadConfig(path)
+	switch {
+	case err != nil:
+		return nil, errors.New("not known while the configuration has problems")
+	case cfg.Edge == nil:
+		return nil, nil
+	}
+	return &cfg.Edge.Detector, nil
+}
+
 // checkModel loads the model and the runtime of the configuration, or the default
 // ones, which also compares the output of a built-in model with the stored
 // reference.
 func checkModel(ctx context.Context, path string) (string, error) {
-	cfg := configs.Detector{Runtime: configs.RuntimeAuto, Threads: 1}
-	if path != "" {
-		all, _, err := loadConfig(path)
-		if err != nil {
-			return "", errors.New("not known while the configuration has problems")
-		}
-		if all.Edge == nil {
-			return "none: there is no edge in the configuration", nil
-		}
-		cfg = all.Edge.Detector
+	cfg, err := doctorDetector(path)
+	if err != nil {
+		return "", err
+	}
+	if cfg == nil {
+		return "none: there is no edge in the configuration", nil
 	}
 	start := time.Now()
-	d, err := newDetector(ctx, cfg)
+	d, err := newDetector(ctx, *cfg)
 	if err != nil {
 		return "", err
 	}
@@ -123,11 +145,11 @@ func checkModel(ctx context.Context, path string) (string, error) {
 	if d.passed != nil && !errors.Is(d.passed, onnx.ErrNotFound) {
 		note = fmt.Sprintf("; not by ONNX Runtime: %v", d.passed)
 	}
-	name := cfg.Model
-	if name == "" {
-		name = configs.ModelBuiltIn
+	name, judged := cmp.Or(cfg.Model, configs.ModelBuiltIn), ", numbers as they should be"
+	if cfg.OwnModel() {
+		judged = "" // there is no reference of its numbers
 	}
-	return fmt.Sprintf("%s, computed by %s, numbers as they should be (%d ms)%s", name, d.runtime, time.Since(start).Milliseconds(), note), nil
+	return fmt.Sprintf("%s, computed by %s%s (%d ms)%s", name, d.runtime, judged, time.Since(start).Milliseconds(), note), nil
 }
 
 func checkRedis(ctx context.Context) (string, error) {

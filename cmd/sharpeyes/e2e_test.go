@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -20,7 +21,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sharpeyes/sharpeyes/api"
+	"github.com/sharpeyes/sharpeyes/api/stream"
 )
 
 // gateway is the built binary, running as its user would run it, and a browser's
@@ -249,16 +254,41 @@ func (g *gateway) alerts(match func(row) bool) []row {
 func TestE2EBrowser(t *testing.T) {
 	e2e(t)
 	g := startGateway(t, demoConfig(t))
-	script := filepath.Join("..", "..", "api", "web", "ui", "e2e", "wall.mjs")
-	args := []string{script, g.url, g.password}
+	heard := make(chan api.CameraID, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = stream.ListenWakes(ctx, g.redis(), defaultStream, slog.New(slog.DiscardHandler), func(id api.CameraID) { heard <- id })
+	})
+	g.browse("wall.mjs")
+	cancel()
+	wg.Wait()
+	close(heard)
+	require.Equal(t, api.CameraID("demo-lawn"), <-heard, "edges were told that somebody looks")
+	require.Empty(t, heard)
+}
+
+// redis returns a client of the program's private Redis.
+func (g *gateway) redis() redis.UniversalClient {
+	socket, err := os.ReadFile(filepath.Join(filepath.Dir(g.config), "data", "redis", "socket"))
+	require.NoError(g.t, err)
+	client := stream.NewClient(stream.ClientOptions{Addresses: []string{"unix://" + string(socket)}})
+	g.t.Cleanup(func() { require.NoError(g.t, client.Close()) })
+	return client
+}
+
+// browse plays a script of the page's folder e2e in headless Chromium.
+func (g *gateway) browse(script string) {
+	g.t.Helper()
+	args := []string{filepath.Join("..", "..", "api", "web", "ui", "e2e", script), g.url, g.password}
 	if dir := os.Getenv("SHARPEYES_SHOTS"); dir != "" {
 		args = append(args, dir)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(g.t.Context(), 3*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "node", args...).CombinedOutput()
-	t.Logf("%s", out)
-	require.NoError(t, err)
+	g.t.Logf("%s", out)
+	require.NoError(g.t, err)
 }
 
 // demoConfig is configs/demo.yaml with the addresses of this test.

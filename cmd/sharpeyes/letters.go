@@ -34,8 +34,8 @@ func newDeadLetters() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return onLetters(cmd, path, func(ctx context.Context, d *stream.DeadLetters, r *audit.Register) error {
-				return requeueLetters(ctx, cmd, d, r, args)
+			return onLetters(cmd, path, func(ctx context.Context, p *process, d *stream.DeadLetters) error {
+				return requeueLetters(ctx, cmd, p, d, args)
 			})
 		},
 	}
@@ -43,7 +43,7 @@ func newDeadLetters() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use: "list", Short: "列出死信 / list them", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return onLetters(cmd, path, func(ctx context.Context, d *stream.DeadLetters, _ *audit.Register) error {
+			return onLetters(cmd, path, func(ctx context.Context, _ *process, d *stream.DeadLetters) error {
 				return listLetters(ctx, cmd, d)
 			})
 		},
@@ -53,7 +53,7 @@ func newDeadLetters() *cobra.Command {
 
 // onLetters runs f on the dead letters of the configuration's Redis, a private
 // one included, which must be running.
-func onLetters(cmd *cobra.Command, path string, f func(context.Context, *stream.DeadLetters, *audit.Register) error) error {
+func onLetters(cmd *cobra.Command, path string, f func(context.Context, *process, *stream.DeadLetters) error) error {
 	p, err := newProcess(cmd, path)
 	if err != nil {
 		return err
@@ -72,32 +72,44 @@ func onLetters(cmd *cobra.Command, path string, f func(context.Context, *stream.
 	if err := p.connect(cmd.Context(), false); err != nil {
 		return err
 	}
-	st, err := p.openStore(cmd.Context())
-	if err != nil {
-		return err
+	return f(cmd.Context(), p, stream.NewDeadLetters(p.redis, p.cfg.Redis.Stream))
+}
+
+// eachLetter hands all dead letters to f, page by page, the newest first.
+func eachLetter(ctx context.Context, d *stream.DeadLetters, f func(stream.DeadLetter)) error {
+	for before := ""; ; {
+		page, next, _, err := d.List(ctx, before, 500)
+		if err != nil {
+			return err
+		}
+		for _, l := range page {
+			f(l)
+		}
+		if before = next; before == "" {
+			return nil
+		}
 	}
-	return f(cmd.Context(), stream.NewDeadLetters(p.redis, p.cfg.Redis.Stream), audit.New(st))
 }
 
 func listLetters(ctx context.Context, cmd *cobra.Command, d *stream.DeadLetters) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "编号 ID\t时间 at\t原因 reason\t节点 node\t类型 kind\t摄像机 camera\t告警 alert\t说明 error")
-	for before := ""; ; {
-		letters, next, _, err := d.List(ctx, before, 500)
-		if err != nil {
-			return err
-		}
-		for _, l := range letters {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%q\n", l.ID, l.At.Format(time.RFC3339), l.Reason, l.Node, l.Kind, l.Camera, l.Alert, l.Error)
-		}
-		if before = next; before == "" {
-			return w.Flush()
-		}
+	err := eachLetter(ctx, d, func(l stream.DeadLetter) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%q\n", l.ID, l.At.Format(time.RFC3339), l.Reason, l.Node, l.Kind, l.Camera, l.Alert, l.Error)
+	})
+	if err != nil {
+		return err
 	}
+	return w.Flush()
 }
 
 // requeueLetters writes each into the access register before it moves it.
-func requeueLetters(ctx context.Context, cmd *cobra.Command, d *stream.DeadLetters, r *audit.Register, args []string) error {
+func requeueLetters(ctx context.Context, cmd *cobra.Command, p *process, d *stream.DeadLetters, args []string) error {
+	st, err := p.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	register := audit.New(st)
 	var letters []stream.DeadLetter
 	if len(args) == 1 {
 		l, err := d.Get(ctx, args[0])
@@ -105,17 +117,8 @@ func requeueLetters(ctx context.Context, cmd *cobra.Command, d *stream.DeadLette
 			return err
 		}
 		letters = append(letters, l)
-	} else {
-		for before := ""; ; {
-			page, next, _, err := d.List(ctx, before, 500)
-			if err != nil {
-				return err
-			}
-			letters = append(letters, page...)
-			if before = next; before == "" {
-				break
-			}
-		}
+	} else if err := eachLetter(ctx, d, func(l stream.DeadLetter) { letters = append(letters, l) }); err != nil {
+		return err
 	}
 	login := "local"
 	if u, err := user.Current(); err == nil {
@@ -123,7 +126,7 @@ func requeueLetters(ctx context.Context, cmd *cobra.Command, d *stream.DeadLette
 	}
 	n := 0
 	for i := len(letters) - 1; i >= 0; i-- { // the oldest first
-		if err := server.RegisterLetter(ctx, r, login, "requeue", letters[i]); err != nil {
+		if err := server.RegisterLetter(ctx, register, login, "requeue", letters[i]); err != nil {
 			return err
 		}
 		err := d.Requeue(ctx, letters[i].ID)

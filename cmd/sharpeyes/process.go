@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sharpeyes/sharpeyes/api/coverage"
 	"github.com/sharpeyes/sharpeyes/api/stream"
@@ -58,6 +59,26 @@ func newProcess(cmd *cobra.Command, path string) (*process, error) {
 	info.Set(1)
 	p.registry.MustRegister(info)
 	return p, nil
+}
+
+// runParts loads the configuration, lets start bring up what runs, as parts of g,
+// and waits until all of them have ended: being told to stop is no error. When
+// start fails, what it started is waited for too, before what it uses is closed.
+func runParts(cmd *cobra.Command, path string, start func(ctx context.Context, g *errgroup.Group, p *process) error) error {
+	p, err := newProcess(cmd, path)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	g, ctx := errgroup.WithContext(cmd.Context())
+	if err := start(ctx, g, p); err != nil {
+		g.Go(func() error { return err }) // ends the others
+		return g.Wait()
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // loadConfig reads a file with the division table at hand, so that a code that

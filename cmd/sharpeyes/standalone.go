@@ -23,34 +23,23 @@ func newStandalone() *cobra.Command {
 		Short: "单机：边缘和中心在一个进程里 / edge and center in one process",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := newProcess(cmd, path)
-			if err != nil {
-				return err
-			}
-			defer p.close()
-			if p.cfg.Edge == nil || p.cfg.Center == nil {
-				return fmt.Errorf("%s needs an edge and a center section; see configs/standalone.yaml", path)
-			}
-			g, ctx := errgroup.WithContext(cmd.Context())
-			c, err := p.startBoth(ctx, g, clips, clipsAddr)
-			if err != nil {
-				// What was started already is waited for before its parts are closed.
-				return firstError(err, g)
-			}
-			c.welcome(p)
-			return untilStopped(g)
+			return runParts(cmd, path, func(ctx context.Context, g *errgroup.Group, p *process) error {
+				if p.cfg.Edge == nil || p.cfg.Center == nil {
+					return fmt.Errorf("%s needs an edge and a center section; see configs/standalone.yaml", path)
+				}
+				c, err := p.startBoth(ctx, g, clips, clipsAddr)
+				if err != nil {
+					return err
+				}
+				c.welcome(p)
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "standalone.yaml", "configuration file")
 	cmd.Flags().StringVar(&clips, "clips", "", "also serve the .h264 and .h265 files of this folder as RTSP cameras, and as channels of the GB/T 28181 devices that need no password (demonstration)")
 	cmd.Flags().StringVar(&clipsAddr, "clips-listen", "127.0.0.1:8554", "where the clips are served")
 	return cmd
-}
-
-// firstError lets g end with err and returns it.
-func firstError(err error, g *errgroup.Group) error {
-	g.Go(func() error { return err })
-	return g.Wait()
 }
 
 // startBoth brings up everything that one machine needs, and says how far it is.

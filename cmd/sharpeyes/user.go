@@ -17,29 +17,24 @@ func newUser() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{Use: "user", Short: "中心的账号 / accounts of the center, from its own machine"}
 	cmd.PersistentFlags().StringVarP(&path, "config", "c", "standalone.yaml", "configuration file of the center")
-	with := func(f func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error) func(*cobra.Command, []string) error {
-		return onStore(&path, f)
-	}
 	cmd.AddCommand(
-		&cobra.Command{Use: "list", Short: "列出账号 / list the accounts", Args: cobra.NoArgs, RunE: with(listUsers)},
-		newUserAdd(with),
+		&cobra.Command{Use: "list", Short: "列出账号 / list the accounts", Args: cobra.NoArgs, RunE: onStore(&path, listUsers)},
+		newUserAdd(&path),
 		&cobra.Command{
 			Use: "password NAME", Short: "给账号一个新的随机密码 / give an account a new random password",
-			Args: cobra.ExactArgs(1), RunE: with(resetUser),
+			Args: cobra.ExactArgs(1), RunE: onStore(&path, resetUser),
 		},
 	)
 	return cmd
 }
 
-type withStore = func(func(context.Context, *cobra.Command, *store.Store, []string) error) func(*cobra.Command, []string) error
-
-func newUserAdd(with withStore) *cobra.Command {
+func newUserAdd(path *string) *cobra.Command {
 	u := store.User{}
 	var role string
 	cmd := &cobra.Command{
 		Use: "add NAME", Short: "新建账号，密码只显示一次 / make an account; its password is shown once",
 		Args: cobra.ExactArgs(1),
-		RunE: with(func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error {
+		RunE: onStore(path, func(ctx context.Context, cmd *cobra.Command, st *store.Store, args []string) error {
 			u.Name, u.Role = args[0], store.Role(role)
 			accounts, err := server.NewAccounts(st)
 			if err != nil {

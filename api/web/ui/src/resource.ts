@@ -1,7 +1,9 @@
 // A thing that a view reads from the server: loading, shown, or failed, and
 // read again on demand. What was shown stays while it is read again.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { explain } from "./http";
+import { explain, get } from "./http";
+import type { Page } from "./model";
+import { toast } from "./toast";
 
 export interface Resource<T> {
   data: T | null;
@@ -30,4 +32,31 @@ export function useResource<T>(key: string, read: (signal: AbortSignal) => Promi
   const reload = useCallback(() => setTurn((n) => n + 1), []);
   const set = useCallback((f: (now: T) => T) => setState((s) => (s.data === null ? s : { ...s, data: f(s.data) })), []);
   return { ...state, reload, set };
+}
+
+export interface List<P extends Page<unknown>> extends Resource<P> {
+  items: P["items"];
+  older: () => Promise<void>;
+}
+
+/**
+ * useList is useResource for what comes in pages of 100: older appends the next one.
+ * What the pages hold beside their items stays that of the first.
+ */
+export function useList<P extends Page<unknown>>(path: string, filter: Record<string, string> = {}): List<P> {
+  const address = (before: string): string => {
+    const q = new URLSearchParams({ limit: "100", ...filter });
+    if (before) q.set("before", before);
+    return `${path}?${q}`;
+  };
+  const list = useResource(address(""), (signal) => get<P>(address(""), signal));
+  const older = async (): Promise<void> => {
+    try {
+      const page = await get<P>(address(list.data?.next ?? ""));
+      list.set((now) => ({ ...now, items: [...(now.items ?? []), ...(page.items ?? [])], next: page.next ?? "" }));
+    } catch (e) {
+      toast(explain(e), { kind: "error" });
+    }
+  };
+  return { ...list, items: list.data?.items ?? [], older };
 }

@@ -1,12 +1,12 @@
 // Cameras: five independent facts each, with since-when, why, and what to do.
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { cameraTick } from "../bus";
+import { useMemo, useState } from "preact/hooks";
+import { useCameras } from "../cameras";
 import { short, stamp } from "../format";
-import { get, serverNow } from "../http";
+import { explain, post, serverNow } from "../http";
 import { known, lang, t, words, type Key } from "../i18n";
-import { factNames, type CameraRow, type Fact, type FactName, type Page, type Tri } from "../model";
+import { factNames, type CameraRow, type Fact, type FactName, type Tri } from "../model";
 import { useValue } from "../observable";
-import { useResource } from "../resource";
+import { toast } from "../toast";
 import { DevicesPanel } from "./devices";
 import { Age, Notice, SearchBox, Segments } from "../widgets";
 
@@ -18,15 +18,9 @@ const onlineWord = { yes: "cam.online", no: "cam.offline", unknown: "cam.unknown
 
 export function CamerasView() {
   useValue(lang);
-  const tick = useValue(cameraTick);
   const [state, setState] = useState("");
   const [text, setText] = useState("");
-  const list = useResource("cameras", (signal) => get<Page<CameraRow>>("/cameras", signal));
-  useEffect(() => {
-    if (tick === 0) return;
-    const timer = setTimeout(list.reload, settleMs);
-    return () => clearTimeout(timer);
-  }, [tick]);
+  const list = useCameras(settleMs);
   const all = useMemo(() => (list.data?.items ?? []).filter((r) => !r.removed), [list.data]);
   const rows = useMemo(() => pick(all, state, text), [all, state, text]);
   const count = (v: Tri): number => all.filter((r) => r.online === v).length;
@@ -69,14 +63,15 @@ function pick(all: CameraRow[], state: string, text: string): CameraRow[] {
 
 function CameraLine({ row }: { row: CameraRow }) {
   const { camera } = row;
+  const analysed = Boolean(camera.legal_basis) && camera.legal_basis !== "unknown";
   return (
     <tr data-testid="camera-row" data-camera={camera.id} data-online={row.online}>
       <th scope="row">
         <span class="cell-main">{camera.name || camera.id}</span> <span class="muted num">{camera.id}</span>
         <div class="muted">{[camera.division_name || camera.division, camera.place].filter(Boolean).join(" · ")}</div>
-        <div class="muted">{t("cam.basis")}: {camera.legal_basis && camera.legal_basis !== "unknown" ? camera.legal_basis : <span class="bad">{t("cam.basis.unknown")}</span>}</div>
+        <div class="muted">{t("cam.basis")}: {analysed ? camera.legal_basis : <span class="bad">{t("cam.basis.unknown")}</span>}</div>
       </th>
-      <td><span class={`dot dot-${row.online}`}>{t(onlineWord[row.online] ?? "cam.unknown")}</span><Degraded row={row} /></td>
+      <td><span class={`dot dot-${row.online}`}>{t(onlineWord[row.online] ?? "cam.unknown")}</span><Degraded row={row} />{analysed && row.online === "yes" && <Wake row={row} />}</td>
       {factNames.map((f) => <FactCell key={f} name={f} fact={row.state?.[f]} />)}
       <td class="nowrap"><Age since={row.seen_at} ago /><div class="muted">{row.node}</div></td>
     </tr>
@@ -88,6 +83,23 @@ function Degraded({ row }: { row: CameraRow }) {
   const a = row.state?.analysis;
   if (a?.level !== "degraded" || row.online === "unknown") return null;
   return <div class="degraded" data-testid="degraded" title={t("cam.degraded.why", { n: Math.round(a.analysed_s), of: Math.round(a.of_s) })}>{t("cam.degraded")} {Math.round(a.analysed_s)}/{Math.round(a.of_s)} s</div>;
+}
+
+/** Wake has all pictures of a camera analysed for some seconds. It shows none, so the access register takes no row. */
+function Wake({ row }: { row: CameraRow }) {
+  const [busy, setBusy] = useState(false);
+  const name = row.camera.name || row.camera.id;
+  const ask = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      await post(`/cameras/${encodeURIComponent(row.camera.id)}/wake`, undefined);
+      toast(t("cam.wake.done", { name, node: row.node ?? "" }));
+    } catch (e) {
+      toast(explain(e), { kind: "error" });
+    }
+    setBusy(false);
+  };
+  return <div><button type="button" class="button-small" disabled={busy} title={t("cam.wake.hint")} aria-label={`${t("cam.wake")}: ${name}`} onClick={() => void ask()} data-testid="wake">{t("cam.wake")}</button></div>;
 }
 
 function FactCell({ name, fact }: { name: FactName; fact: Fact | undefined }) {

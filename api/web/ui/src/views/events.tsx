@@ -8,55 +8,36 @@ import type { GridEvent, Page, Row } from "../model";
 import { normal } from "../model";
 import { useValue } from "../observable";
 import { Picture } from "../picture";
-import { useResource } from "../resource";
-import { toast } from "../toast";
+import { useList } from "../resource";
 import { what, where } from "../wall/wording";
 import { Dialog, Level, Notice, Select } from "../widgets";
 
 const states = ["reported", "accepted", "rejected", "filed", "dispatched", "returned", "handling", "extension_requested", "suspended", "fed_back", "verifying", "verify_failed", "closed", "evaluated", "archived"];
-const pageSize = 100;
-
-function query(state: string, before: string): string {
-  const q = new URLSearchParams({ limit: String(pageSize) });
-  if (state) q.set("state", state);
-  if (before) q.set("before", before);
-  return `/events?${q}`;
-}
-
 export function EventsView() {
   useValue(lang);
   const tick = useValue(eventTick);
   const [state, setState] = useState("");
   const [opened, setOpened] = useState("");
-  const list = useResource(state, (signal) => get<Page<GridEvent>>(query(state, ""), signal));
+  const list = useList<Page<GridEvent>>("/events", state ? { state } : {});
   useEffect(() => { if (tick > 0) list.reload(); }, [tick]);
-  const items = list.data?.items ?? [];
-  const older = async (): Promise<void> => {
-    try {
-      const page = await get<Page<GridEvent>>(query(state, list.data?.next ?? ""));
-      list.set((now) => ({ items: [...(now.items ?? []), ...(page.items ?? [])], next: page.next ?? "" }));
-    } catch (e) {
-      toast(explain(e), { kind: "error" });
-    }
-  };
-  const event = items.find((e) => e.eventNo === opened);
+  const event = list.items.find((e) => e.eventNo === opened);
   return (
     <div class="view">
       <div class="view-head">
         <h1>{t("events.title")}</h1>
         <Select label={t("events.state")} value={state} choices={[{ value: "", text: t("common.all") }, ...states.map((s) => ({ value: s, text: known("state", s) }))]} onChange={setState} testid="event-state" />
-        <span class="muted num">{t("common.count", { n: items.length + (list.data?.next ? "+" : "") })}</span>
+        <span class="muted num">{t("common.count", { n: list.items.length + (list.data?.next ? "+" : "") })}</span>
       </div>
       {list.error && <Notice error text={t("error.load")} hint={list.error} onRetry={list.reload} />}
-      {!list.error && list.data && items.length === 0 && <Notice text={t("events.empty")} testid="events-empty" />}
+      {!list.error && list.data && list.items.length === 0 && <Notice text={t("events.empty")} testid="events-empty" />}
       {!list.data && list.loading && <Notice text={t("common.loading")} />}
-      {items.length > 0 && (
+      {list.items.length > 0 && (
         <div class="table-wrap">
           <table class="table" data-testid="events">
             <thead><tr>{(["no", "what", "category", "place", "state", "time", "by"] as const).map((c) => <th key={c} scope="col">{t(`events.${c}`)}</th>)}<th /></tr></thead>
-            <tbody>{items.map((e) => <EventRow key={e.eventNo} event={e} onOpen={() => setOpened(e.eventNo)} />)}</tbody>
+            <tbody>{list.items.map((e) => <EventRow key={e.eventNo} event={e} onOpen={() => setOpened(e.eventNo)} />)}</tbody>
           </table>
-          {list.data?.next && <button type="button" class="button table-more" onClick={() => void older()}>{t("common.more")}</button>}
+          {list.data?.next && <button type="button" class="button table-more" onClick={() => void list.older()}>{t("common.more")}</button>}
         </div>
       )}
       {event && <EventDialog event={event} onClose={() => setOpened("")} />}

@@ -1,17 +1,15 @@
 // Dead letters: messages that no center could take. For administrators.
 import { short, stamp } from "../format";
-import { base, explain, get, post, request, serverNow } from "../http";
+import { base, explain, post, request, serverNow } from "../http";
 import { known, lang, t } from "../i18n";
 import { Icon } from "../icons";
 import { countLetters } from "../letters";
 import type { Letter, LetterPage } from "../model";
 import { useValue } from "../observable";
-import { useResource } from "../resource";
+import { useList } from "../resource";
 import { session } from "../session";
 import { toast } from "../toast";
 import { Notice } from "../widgets";
-
-const pageSize = 100;
 
 export function LettersView() {
   useValue(lang);
@@ -21,8 +19,7 @@ export function LettersView() {
 }
 
 function Letters() {
-  const list = useResource("letters", (signal) => get<LetterPage>(`/dead-letters?limit=${pageSize}`, signal));
-  const items = list.data?.items ?? [];
+  const list = useList<LetterPage>("/dead-letters");
   const act = async (f: () => Promise<unknown>, done: string): Promise<void> => {
     try {
       await f();
@@ -40,14 +37,6 @@ function Letters() {
     if (!reason) return Promise.resolve();
     return act(() => request(`${base}/dead-letters/${encodeURIComponent(l.id)}`, { method: "DELETE", body: { reason } }), t("dead.deleted"));
   };
-  const older = async (): Promise<void> => {
-    try {
-      const page = await get<LetterPage>(`/dead-letters?limit=${pageSize}&before=${encodeURIComponent(list.data?.next ?? "")}`);
-      list.set((now) => ({ ...now, items: [...(now.items ?? []), ...(page.items ?? [])], next: page.next ?? "" }));
-    } catch (e) {
-      toast(explain(e), { kind: "error" });
-    }
-  };
   return (
     <div class="view">
       <div class="view-head">
@@ -58,14 +47,14 @@ function Letters() {
       </div>
       {list.error && <Notice error text={t("error.load")} hint={list.error} onRetry={list.reload} />}
       {!list.data && list.loading && <Notice text={t("common.loading")} />}
-      {list.data && items.length === 0 && <Notice text={t("dead.empty")} />}
-      {items.length > 0 && (
+      {list.data && list.items.length === 0 && <Notice text={t("dead.empty")} />}
+      {list.items.length > 0 && (
         <div class="table-wrap">
           <table class="table" data-testid="letters">
             <thead><tr>{(["time", "reason", "node", "kind", "camera", "error", "act"] as const).map((c) => <th key={c} scope="col">{t(`dead.${c}`)}</th>)}</tr></thead>
-            <tbody>{items.map((l) => <Line key={l.id} letter={l} onRequeue={requeue} onDelete={remove} />)}</tbody>
+            <tbody>{list.items.map((l) => <Line key={l.id} letter={l} onRequeue={requeue} onDelete={remove} />)}</tbody>
           </table>
-          {list.data?.next && <button type="button" class="button table-more" onClick={() => void older()}>{t("common.more")}</button>}
+          {list.data?.next && <button type="button" class="button table-more" onClick={() => void list.older()}>{t("common.more")}</button>}
         </div>
       )}
     </div>

@@ -61,7 +61,7 @@ function Facts({ row }: { row: Row }) {
       <Fact name={t("field.place")}>{camera.place}</Fact>
       <Fact name={t("field.zone")}>{alert.zone_name || alert.zone}</Fact>
       <Fact name={t("field.objects")}>{objects(alert.classes)}</Fact>
-      <Fact name={t("field.score")}><span class="num">{score(alert.score)}</span></Fact>
+      <Fact name={t("field.score")}>{score(alert.score) && <span class="num">{score(alert.score)}</span>}</Fact>
       <Fact name={t("field.start")}><span class="num" title={stamp(alert.start)}>{short(alert.start, now)}</span></Fact>
       <Fact name={t("field.last")}><span class="num">{short(alert.last, now)}</span>{lasted !== null && <span class="muted"> {t("wall.lasted", { age: age(lasted, l) })}</span>}</Fact>
       <Fact name={t("field.received")}><span class="num">{short(row.received_at, now)}</span></Fact>

@@ -1,16 +1,13 @@
 // The access register: who looked at what, and when. For administrators.
 import { short, stamp } from "../format";
-import { explain, get, serverNow } from "../http";
+import { serverNow } from "../http";
 import { known, lang, t } from "../i18n";
 import { Icon } from "../icons";
 import type { AccessRow, RegisterPage } from "../model";
 import { useValue } from "../observable";
-import { useResource } from "../resource";
+import { useList } from "../resource";
 import { session } from "../session";
-import { toast } from "../toast";
 import { Notice } from "../widgets";
-
-const pageSize = 100;
 
 export function RegisterView() {
   useValue(lang);
@@ -20,16 +17,7 @@ export function RegisterView() {
 }
 
 function Register() {
-  const list = useResource("register", (signal) => get<RegisterPage>(`/access-register?limit=${pageSize}`, signal));
-  const items = list.data?.items ?? [];
-  const older = async (): Promise<void> => {
-    try {
-      const page = await get<RegisterPage>(`/access-register?limit=${pageSize}&before=${encodeURIComponent(list.data?.next ?? "")}`);
-      list.set((now) => ({ ...now, items: [...(now.items ?? []), ...(page.items ?? [])], next: page.next ?? "" }));
-    } catch (e) {
-      toast(explain(e), { kind: "error" });
-    }
-  };
+  const list = useList<RegisterPage>("/access-register");
   return (
     <div class="view">
       <div class="view-head">
@@ -40,14 +28,14 @@ function Register() {
       </div>
       {list.error && <Notice error text={t("error.load")} hint={list.error} onRetry={list.reload} />}
       {!list.data && list.loading && <Notice text={t("common.loading")} />}
-      {list.data && items.length === 0 && <Notice text={t("reg.empty")} />}
-      {items.length > 0 && (
+      {list.data && list.items.length === 0 && <Notice text={t("reg.empty")} />}
+      {list.items.length > 0 && (
         <div class="table-wrap">
           <table class="table" data-testid="register">
             <thead><tr>{(["seq", "time", "user", "unit", "action", "target", "reason", "ip"] as const).map((c) => <th key={c} scope="col">{t(`reg.${c}`)}</th>)}</tr></thead>
-            <tbody>{items.map((r) => <Line key={r.seq} row={r} />)}</tbody>
+            <tbody>{list.items.map((r) => <Line key={r.seq} row={r} />)}</tbody>
           </table>
-          {list.data?.next && <button type="button" class="button table-more" onClick={() => void older()}>{t("common.more")}</button>}
+          {list.data?.next && <button type="button" class="button table-more" onClick={() => void list.older()}>{t("common.more")}</button>}
         </div>
       )}
     </div>

@@ -1,11 +1,10 @@
 // The alert wall: a list, newest first, and one selected alert beside it.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { cameraTick } from "../bus";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useCameras } from "../cameras";
 import { stamp } from "../format";
-import { get } from "../http";
 import { lang, t } from "../i18n";
 import { Icon } from "../icons";
-import type { CameraRow, Page, Status } from "../model";
+import type { CameraRow, Status } from "../model";
 import { useValue } from "../observable";
 import { announced, feed, load, more, select, setFilter, togglePause } from "../wall/feed";
 import { open } from "../wall/commands";
@@ -54,17 +53,7 @@ function Announcer() {
 /** A burst of camera changes is one reload, in ms. */
 const settleMs = 2000;
 
-/** useCameras are the cameras as they are now. */
-function useCameras(): CameraRow[] {
-  const [rows, setRows] = useState<CameraRow[]>([]);
-  const tick = useValue(cameraTick);
-  useEffect(() => {
-    const load = () => get<Page<CameraRow>>("/cameras").then((p) => setRows(p.items ?? []), () => setRows([]));
-    const timer = setTimeout(() => void load(), tick === 0 ? 0 : settleMs);
-    return () => clearTimeout(timer);
-  }, [tick]);
-  return rows;
-}
+const noCameras: CameraRow[] = [];
 
 /** useVillages are the villages that have cameras, for the filter. */
 function useVillages(rows: CameraRow[]): Choice[] {
@@ -77,7 +66,8 @@ function useVillages(rows: CameraRow[]): Choice[] {
 
 function Toolbar() {
   const { filter, items, paused, next } = useValue(feed);
-  const cameras = useCameras();
+  const { data } = useCameras(settleMs);
+  const cameras = data?.items ?? noCameras;
   const villages = useVillages(cameras);
   const degraded = cameras.filter((r) => !r.removed && r.online !== "unknown" && r.state?.analysis?.level === "degraded").length;
   const statuses: Choice[] = [

@@ -561,6 +561,12 @@ func (g *gate) ask(c WakeCause) {
 		g.moved = g.since.Add(max(0, gateAsked-g.cfg.Hold.Std()))
 	case GateIdle, GateStationary:
 		g.asked = c
+	case GateDegraded:
+		if g.wanted != "" {
+			// With the next key unit, and before those for whom nobody asks.
+			g.wanted, g.cause, g.sure = c, c, true
+			g.moved = g.since.Add(max(0, gateAsked-g.cfg.Hold.Std()))
+		}
 	}
 }
 

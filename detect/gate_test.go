@@ -517,4 +517,11 @@ func TestGateWithoutRoom(t *testing.T) {
 	s.run(1)
 	require.Equal(t, GateIdle, s.g.state, "one key unit shows that nothing moves")
 	require.Len(t, s.g.misses, vain+1)
+
+	s.move = true
+	s.run(2.5)
+	s.g.ask(WakeOperator)
+	s.run(2.5)
+	require.Equal(t, GateDegraded, s.g.state)
+	require.Equal(t, rankAsked, n.line[n.place("here")].rank, "somebody looks: before others that wait")
 }

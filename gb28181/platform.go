@@ -229,7 +229,7 @@ func (p *Platform) spawn(f func(ctx context.Context)) bool {
 func (p *Platform) Addr(ctx context.Context) (netip.AddrPort, error) {
 	select {
 	case <-p.listening:
-		return netip.ParseAddrPort(p.wire.udp.LocalAddr().String())
+		return p.wire.udp.local, nil
 	case <-ctx.Done():
 		return netip.AddrPort{}, ctx.Err()
 	}

@@ -80,6 +80,7 @@ type Platform struct {
 	dialogs   *dialogs
 	inbox     *inbox
 	uplinks   *uplinks
+	lookouts  lookouts
 	news      news
 	saver     *saver
 	own       *own

@@ -12,7 +12,7 @@ import (
 // Bounds of the watch over devices.
 const (
 	watchEvery  = time.Second
-	lookEvery   = 5 * time.Second // at a device that is far from its deadline; deadlines are further off than this when they are set
+	lookEvery   = 10 * time.Second // at a device that is far from its deadline; deadlines are further off than this when they are set
 	sweepEvery  = 5 * time.Second
 	uplinkLeast = 5 // devices behind one address that make an uplink
 )

@@ -16,7 +16,7 @@ import (
 
 // lull is how long datagrams wait for each other once a keepalive was answered. A
 // device repeats what is not answered after T1 at the earliest (RFC 3261 §17.1.2).
-const lull = timerT1 / 10
+const lull = timerT1 / 5
 
 // endCheck is how often an idle reader looks whether it has to end where shutting
 // a UDP socket down wakes nobody.
@@ -31,6 +31,7 @@ type udpSocket struct {
 	local  netip.AddrPort
 	six    bool // of the family of IPv6, which reaches IPv4 by mapped addresses
 	ending atomic.Bool
+	rouse  chan struct{} // one: a lull is over
 }
 
 // newUDPSocket takes c over: c is closed, its port stays open.
@@ -53,7 +54,7 @@ func newUDPSocket(c *net.UDPConn) (*udpSocket, error) {
 	if err = errors.Join(err, unix.SetNonblock(fd, false), unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)); err != nil {
 		return nil, errors.Join(fmt.Errorf("the UDP socket: %w", err), unix.Close(fd))
 	}
-	s := &udpSocket{file: os.NewFile(uintptr(fd), "udp"), local: addrOf(name)}
+	s := &udpSocket{file: os.NewFile(uintptr(fd), "udp"), local: addrOf(name), rouse: make(chan struct{}, 1)}
 	_, s.six = name.(*unix.SockaddrInet6)
 	s.conn, err = s.file.SyscallConn()
 	if err != nil {
@@ -78,11 +79,22 @@ func (s *udpSocket) read(buf []byte, patient bool) (n int, from netip.AddrPort, 
 		case !errors.Is(err, unix.EAGAIN):
 			return 0, netip.AddrPort{}, err
 		case patient:
-			time.Sleep(lull)
+			select {
+			case <-time.After(lull):
+			case <-s.rouse:
+			}
 			patient = false
 		default:
 			_ = s.conn.Control(awaitDatagram) // whatever it says: reading tells
 		}
+	}
+}
+
+// hurry ends a lull: somebody waits for an answer now.
+func (s *udpSocket) hurry() {
+	select {
+	case s.rouse <- struct{}{}:
+	default:
 	}
 }
 
@@ -113,6 +125,7 @@ func (s *udpSocket) send(msg []byte, to netip.AddrPort) error {
 // close ends read and closes the socket.
 func (s *udpSocket) close() error {
 	s.ending.Store(true)
+	s.hurry()
 	// Wakes who waits for a datagram, although it reports that nothing is connected.
 	_ = s.conn.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })
 	return s.file.Close()

@@ -25,6 +25,9 @@ func (s *udpSocket) read(buf []byte, _ bool) (n int, from netip.AddrPort, err er
 	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
 }
 
+// hurry does nothing: read never lingers.
+func (s *udpSocket) hurry() {}
+
 // send writes one datagram.
 func (s *udpSocket) send(msg []byte, to netip.AddrPort) error {
 	_, err := s.conn.WriteToUDPAddrPort(msg, to)

@@ -80,6 +80,7 @@ type wire struct {
 	receive func(from route, msg []byte, mended repairs) (patient bool)
 
 	udp       *udpSocket
+	urgent    atomic.Int32 // calls that are being opened: see hurry
 	listeners []net.Listener
 	large     atomic.Int64 // bytes of large bodies being received
 
@@ -177,8 +178,16 @@ func (w *wire) readDatagrams() {
 		if len(msg) == 0 {
 			continue // a ping, to keep a NAT open
 		}
-		patient = w.receive(route{network: "udp", addr: from}, msg, mended)
+		patient = w.receive(route{network: "udp", addr: from}, msg, mended) && w.urgent.Load() == 0
 	}
+}
+
+// hurry reads datagrams as they come until the function that it returns is called:
+// somebody waits for a picture.
+func (w *wire) hurry() (enough func()) {
+	w.urgent.Add(1)
+	w.udp.hurry()
+	return func() { w.urgent.Add(-1) }
 }
 
 func (w *wire) accept(l net.Listener, network string) {

@@ -194,10 +194,12 @@ var forms = map[string]form{
 	}},
 	"gb_id":         byPattern("GB/T 28181 ID", `^[0-9]{20}$`, "20 digits in quotes", `"36112700002000000001"`, false),
 	"gb_id_or_none": byPattern("GB/T 28181 ID", `^[0-9]{20}$`, "20 digits in quotes", `"36112700001180000001"`, true),
-	"gb_prefix":     byPattern("prefix of GB/T 28181 IDs", `^[0-9]{8,19}$`, "8 to 19 digits in quotes", `"3611270000118"`, true),
-	"quirk":         byPattern("name of a quirk", `^[a-z0-9][a-z0-9-]{0,63}$`, "lower-case letters, digits and hyphens", "no-ssrc", false),
-	"ip":            {example: "127.0.0.1", pattern: `^[0-9A-Fa-f.:]+$`, check: checkIP},
-	"ip_or_none":    {example: "192.0.2.1", pattern: `^[0-9A-Fa-f.:]+$`, mayBeEmpty: true, check: checkIP},
+	"gb_platform": byPattern("SIP address of a platform", `^sip:[0-9]{20}@([0-9A-Za-z.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$`,
+		"sip:ID@IP:PORT, the ID of 20 digits", "sip:36112700002000000002@192.0.2.20:5060", true),
+	"gb_prefix":  byPattern("prefix of GB/T 28181 IDs", `^[0-9]{8,19}$`, "8 to 19 digits in quotes", `"3611270000118"`, true),
+	"quirk":      byPattern("name of a quirk", `^[a-z0-9][a-z0-9-]{0,63}$`, "lower-case letters, digits and hyphens", "no-ssrc", false),
+	"ip":         {example: "127.0.0.1", pattern: `^[0-9A-Fa-f.:]+$`, check: checkIP},
+	"ip_or_none": {example: "192.0.2.1", pattern: `^[0-9A-Fa-f.:]+$`, mayBeEmpty: true, check: checkIP},
 	"ports": {example: "30000-30100", pattern: `^[0-9]+(-[0-9]+)?$`, check: func(text string) (string, string) {
 		if _, _, err := parsePorts(text); err != nil {
 			return quote(text) + " " + err.Error(), "write 30000-30100, or 30000 for one port that all streams share"

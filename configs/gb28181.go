@@ -37,6 +37,7 @@ type GB28181Device struct {
 	Password  Secret   `yaml:"password" json:"password,omitempty" jsonschema_description:"Password of the device, by env or file. Needed unless open is true."`
 	Open      bool     `yaml:"open" json:"open,omitempty" jsonschema_description:"Let it register without a password: whoever knows the ID can pose as the device. Default: false."`
 	Transport string   `yaml:"transport" json:"transport,omitempty" jsonschema:"enum=tcp,enum=udp,enum=tcp-active" jsonschema_description:"Overrides gb28181.transport for this device. Default: as there."`
+	Redirect  string   `yaml:"redirect" json:"redirect,omitempty" form:"gb_platform" jsonschema_description:"Sends the device to another platform, sip:ID@IP:PORT, when it registers (302, GB/T 28181-2022). Default: it registers here."`
 	Quirks    []string `yaml:"quirks,flow" json:"quirks,omitempty" items:"0..32" form:"quirk" jsonschema_description:"Known deviations of this device from the standard, by name, beyond those that are recognised. Default: none."`
 }
 
@@ -166,6 +167,11 @@ func (l *loader) checkGB28181(e *Edge, p *place) {
 		}
 		l.checkAnnounce(g.Media, at.to("media"))
 		l.checkGB28181Devices(g.Devices, at.to("devices"))
+		for i, d := range g.Devices {
+			if strings.HasPrefix(d.Redirect, "sip:"+g.ID+"@") {
+				l.wrong(at.to("devices").item(i).to("redirect"), "leads back to this platform", "write the address of another one, or remove the key")
+			}
+		}
 	}
 	for i, cam := range e.Cameras {
 		for _, a := range []struct{ key, address string }{{"url", cam.URL}, {"substream_url", cam.SubstreamURL}} {
@@ -176,8 +182,10 @@ func (l *loader) checkGB28181(e *Edge, p *place) {
 			where := p.to("cameras").item(i).to(a.key)
 			if e.GB28181 == nil {
 				l.wrong(where, "is behind GB/T 28181, and edge has no gb28181 section", "add edge.gb28181; config sample edge shows one")
-			} else if _, known := e.GB28181.Device(address.Device); !known {
+			} else if d, known := e.GB28181.Device(address.Device); !known {
 				l.wrong(where, "names a device that may not register", `add it to edge.gb28181.devices: {id: "`+address.Device+`", password: {env: NAME}}`)
+			} else if d.Redirect != "" {
+				l.wrong(where, "names a device that is sent to another platform", "configure the camera there, or remove redirect from the device")
 			}
 		}
 	}

@@ -248,7 +248,7 @@ func (s *shelf) list(device string, registered ingest.Fact) Catalogue {
 	return c
 }
 
-// find returns one entry, and how many cameras the catalogue has.
+// find returns one entry.
 func (s *shelf) find(id string) (i manscdp.Item, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -39,6 +39,7 @@ func TestCall(t *testing.T) {
 			got := ring(t.Context(), p, invitation{target: "34020000001310000001", subject: "34020000001310000001:0,34020000002000000001:0", offer: []byte("v=0\r\n"),
 				onRequest: func(method, contentType string, body []byte) { infos <- method + contentType + string(body) }})
 			inv := dev.getRequest("INVITE", "")
+			require.EqualValues(t, 1, p.wire.urgent.Load(), "answers do not wait for keepalives")
 			require.True(t, strings.HasPrefix(inv, "INVITE sip:34020000001310000001@127.0.0.1:"))
 			require.Equal(t, "34020000001310000001:0,34020000002000000001:0", head(inv, "Subject"))
 			require.Equal(t, "application/sdp", head(inv, "Content-Type"))
@@ -56,6 +57,7 @@ func TestCall(t *testing.T) {
 			require.Equal(t, strings.Fields(head(inv, "CSeq"))[0], strings.Fields(head(ack, "CSeq"))[0])
 			r := <-got
 			require.NoError(t, r.err)
+			require.Zero(t, p.wire.urgent.Load())
 			require.Contains(t, string(r.d.Answer().Body()), "y=0100000001")
 
 			if network == "udp" { // the ACK was lost: the device repeats its 200

@@ -48,7 +48,7 @@ func (p *Platform) Download(ctx context.Context, span Span, w io.Writer, opt Dow
 		opt.Speed = 4
 	}
 	out := &file{w: w, failed: make(chan struct{})}
-	seen := &progress{next: out}
+	seen := &progress{Sink: out}
 	c, err := p.openHistory(ctx, span, wish{kind: download, speed: opt.Speed, sink: seen, bytes: out.bytes})
 	if err != nil {
 		return Download{}, err

@@ -172,6 +172,19 @@ func (l *link) fault(now time.Time) (ingest.Reason, bool) {
 	return "", false
 }
 
+// deadline is when fault will be true if nothing more is heard. Whatever is heard
+// puts it off to at least three times keepaliveMin from then.
+func (l *link) deadline() time.Time {
+	at := l.overdue()
+	if end := l.expires.Add(expiryGrace); end.Before(at) {
+		at = end
+	}
+	if end := l.broken.Add(reconnectGrace); !l.broken.IsZero() && end.Before(at) {
+		at = end
+	}
+	return at
+}
+
 // fell calls the device gone. An uplink's outage is not the device's own.
 func (l *link) fell(why ingest.Reason, now time.Time) bool {
 	if why == ReasonExpired {

@@ -80,6 +80,7 @@ type Platform struct {
 	dialogs   *dialogs
 	inbox     *inbox
 	uplinks   *uplinks
+	lookouts  lookouts
 	news      news
 	saver     *saver
 	own       *own
@@ -229,7 +230,7 @@ func (p *Platform) spawn(f func(ctx context.Context)) bool {
 func (p *Platform) Addr(ctx context.Context) (netip.AddrPort, error) {
 	select {
 	case <-p.listening:
-		return netip.ParseAddrPort(p.wire.udp.LocalAddr().String())
+		return p.wire.udp.local, nil
 	case <-ctx.Done():
 		return netip.AddrPort{}, ctx.Err()
 	}

@@ -189,25 +189,11 @@ func (b *Playback) Close() { b.c.close(context.Canceled) }
 
 // progress is a sink that follows how far a record has come.
 type progress struct {
-	next ingest.Sink // may be nil
+	ingest.Sink
 
 	mu          sync.Mutex
 	begun       bool
 	first, last time.Duration
-}
-
-// Connected implements ingest.Sink.
-func (s *progress) Connected(transport string) {
-	if s.next != nil {
-		s.next.Connected(transport)
-	}
-}
-
-// Lost implements ingest.Sink.
-func (s *progress) Lost(n uint64) {
-	if s.next != nil {
-		s.next.Lost(n)
-	}
 }
 
 // Write implements ingest.Sink.
@@ -218,9 +204,7 @@ func (s *progress) Write(u ingest.AccessUnit) {
 	}
 	s.last = max(s.last, u.PTS)
 	s.mu.Unlock()
-	if s.next != nil {
-		s.next.Write(u)
-	}
+	s.Sink.Write(u)
 }
 
 // played returns how much of the record came.

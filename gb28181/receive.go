@@ -15,24 +15,24 @@ const allowed = "REGISTER, MESSAGE, NOTIFY, BYE, INFO, OPTIONS, ACK, CANCEL"
 
 // receive takes one message off the wire, on the goroutine of its socket. It
 // does what is quick at once (registration, keepalives, answers to our requests)
-// and queues the rest.
-func (p *Platform) receive(from route, msg []byte, mended repairs) {
+// and queues the rest. It says whether it was a plain keepalive.
+func (p *Platform) receive(from route, msg []byte, mended repairs) (beat bool) {
 	if mended.any() {
 		p.met.mended(mended)
 	}
 	g := look(msg)
 	if g.response {
 		p.receiveResponse(g, msg)
-		return
+		return false
 	}
 	now := p.now()
 	entry, known := p.book.find(g.user)
 	if !known && !p.throttle.stranger(now) {
 		p.met.refused("stranger")
-		return
+		return false
 	}
 	if p.beat(from, g, msg, now) {
-		return
+		return true
 	}
 	m, err := parseMessage(p.parser, msg)
 	req, ok := m.(*sip.Request)
@@ -41,17 +41,18 @@ func (p *Platform) receive(from route, msg []byte, mended repairs) {
 		if no := refusal(msg, "Bad Request"); no != nil {
 			p.reply(from, no)
 		}
-		return
+		return false
 	}
 	if answer, kept := p.answers.find(req, from); kept {
 		p.reply(from, answer)
-		return
+		return false
 	}
 	if req.Method == sip.REGISTER {
 		p.register(req, from, entry, known)
-		return
+		return false
 	}
 	p.serve(req, from, known, now)
+	return false
 }
 
 // receiveResponse hands an answer to the request that waits for it.

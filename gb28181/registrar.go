@@ -150,6 +150,10 @@ func (p *Platform) admit(c claim, now time.Time) verdict {
 		return p.challenge(id, creds.algorithm, true, now)
 	}
 	v := verdict{code: 200, reason: "OK", result: "repeated", headers: p.registered(req, expires, now), keep: true}
+	away := entry.Redirect != "" && expires > 0
+	if away {
+		v = redirected(entry.Redirect, expires)
+	}
 	if again {
 		d.mu.Unlock()
 		return v
@@ -160,6 +164,8 @@ func (p *Platform) admit(c claim, now time.Time) verdict {
 	was := d.link.value
 	var changed bool
 	switch {
+	case away:
+		changed = d.link.bound && d.link.unregistered(now)
 	case expires == 0:
 		v.result = "unregistered"
 		changed = d.link.unregistered(now)
@@ -172,12 +178,21 @@ func (p *Platform) admit(c claim, now time.Time) verdict {
 	}
 	moved := d.moved(from)
 	d.mu.Unlock()
-	if from.conn != nil && expires > 0 {
+	if from.conn != nil && expires > 0 && !away {
 		from.conn.trusted.Store(true)
 	}
 	p.saver.touch()
 	p.afterwards(d, changed, moved, was)
 	return v
+}
+
+// redirected sends a device to another platform (GB/T 28181-2022 §9.1.2.3): there
+// it registers anew. It comes back when that one is out of reach or refuses it.
+func redirected(platform string, expires time.Duration) verdict {
+	return verdict{code: 302, reason: "Moved Temporarily", result: "redirected", keep: true, headers: []sip.Header{
+		sip.NewHeader("Contact", "<"+platform+">"),
+		sip.NewHeader("Expires", strconv.Itoa(int(expires/time.Second))),
+	}}
 }
 
 // moved makes from the route of d, and reports whether the address is another

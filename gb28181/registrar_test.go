@@ -12,6 +12,7 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
@@ -240,4 +241,34 @@ func TestThrottleIsBounded(t *testing.T) {
 	require.Equal(t, 2*firstPenalty, th.barred(c, now).Sub(now), "each time longer")
 	th.right(c)
 	require.Zero(t, th.barred(c, now))
+}
+
+func TestRedirect(t *testing.T) {
+	const other = "sip:34020000002000000002@127.0.0.1:5070"
+	entry := configs.GB28181Device{ID: cameraID, Password: configs.SecretValue(secret)}
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			p := start(t, Options{})
+			d := dial(t, p, network, "127.0.0.1", cameraID, secret).mustRegister()
+			sent := entry
+			sent.Redirect = other
+			require.NoError(t, p.SetDevices([]configs.GB28181Device{sent}))
+			require.Equal(t, ingest.Yes, stateOf(p, cameraID).Registered.Value, "until it asks")
+
+			require.Equal(t, 401, status(d.ask(d.request("REGISTER", "r0", 1, "Expires: 3600\r\n", ""))), "only devices with the password hear where the other platform is")
+			res := d.register("r1", 3600)
+			require.Equal(t, 302, status(res), res)
+			require.Equal(t, "<"+other+">", head(res, "Contact"))
+			require.Equal(t, "3600", head(res, "Expires"))
+			require.Equal(t, "3.0", head(res, "X-GB-ver"))
+			require.Equal(t, ingest.No, stateOf(p, cameraID).Registered.Value)
+			require.Equal(t, 403, status(d.ask(d.keepalive())), "it is not at home here")
+			require.Equal(t, 302, status(d.register("r2", 3600)), "it came back: the other platform is out of reach")
+			require.Equal(t, 200, status(d.register("r3", 0)), "taking itself off needs no other platform")
+
+			require.NoError(t, p.SetDevices([]configs.GB28181Device{entry}))
+			require.Equal(t, 200, status(d.register("r4", 3600)))
+			require.Equal(t, ingest.Yes, stateOf(p, cameraID).Registered.Value)
+		})
+	}
 }

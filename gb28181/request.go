@@ -261,6 +261,9 @@ func resultOf(res *sip.Response, err error) string {
 
 // await repeats msg until a final answer comes.
 func (p *Platform) await(ctx context.Context, to route, msg []byte, w *waiter, provisional func(*sip.Response)) (*sip.Response, error) {
+	if w.method == sip.INVITE {
+		defer p.wire.hurry()()
+	}
 	if err := p.wire.send(to, msg); err != nil {
 		return nil, err
 	}

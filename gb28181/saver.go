@@ -103,20 +103,26 @@ func (p *Platform) write() {
 	}
 }
 
-// replace writes a new file and puts it in the place of the old one.
+// replace writes the file anew.
 func (s *saver) replace(f savedFile) error {
 	data, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
-	t, err := os.CreateTemp(s.dir, savedName+".*")
+	return replaceFile(filepath.Join(s.dir, savedName), data)
+}
+
+// replaceFile puts a new file with this content in the place of the old one, so
+// that a power cut leaves the one or the other.
+func replaceFile(path string, data []byte) error {
+	t, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	_, err = t.Write(data)
 	err = errors.Join(err, t.Sync(), t.Close())
 	if err == nil {
-		err = os.Rename(t.Name(), filepath.Join(s.dir, savedName))
+		err = os.Rename(t.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(t.Name())

@@ -309,24 +309,13 @@ func (t *timed) Connected(transport string) {
 	if t.c.fell && transport == "udp" {
 		t.c.p.calls.remember(t.c.dev, true)
 	}
-	if t.Sink != nil {
-		t.Sink.Connected(transport)
-	}
-}
-
-// Lost implements ingest.Sink.
-func (t *timed) Lost(n uint64) {
-	if t.Sink != nil {
-		t.Sink.Lost(n)
-	}
+	t.Sink.Connected(transport)
 }
 
 // Write implements ingest.Sink.
 func (t *timed) Write(u ingest.AccessUnit) {
 	t.opened.Do(func() { t.c.p.calls.first.observe(t.c.kind, u.Received.Sub(t.c.began)) })
-	if t.Sink != nil {
-		t.Sink.Write(u)
-	}
+	t.Sink.Write(u)
 }
 
 // pause waits; it returns false when ctx ended first.

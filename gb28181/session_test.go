@@ -46,27 +46,14 @@ func boxed(t testing.TB, cfg configs.GB28181, opt simulate.Options) *box {
 		cfg = configs.GB28181{Listen: "127.0.0.1:0", ID: serverID, Unknown: configs.GB28181Wait}
 	}
 	cfg.Devices = append(cfg.Devices, configs.GB28181Device{Prefix: boxID[:13], Password: configs.SecretValue(secret)})
-	b := &box{registry: prometheus.NewPedanticRegistry()}
-	b.Platform = start(t, Options{Config: cfg, Registerer: b.registry})
-	addr, err := b.Addr(t.Context())
+	registry := prometheus.NewPedanticRegistry()
+	p, err := New(Options{Config: cfg, Registerer: registry})
 	require.NoError(t, err)
-	opt.Server, opt.ServerID, opt.FirstID, opt.Password = addr.String(), serverID, boxID, secret
 	if opt.Clips == nil {
 		opt.Clips = []string{walk264}
 	}
-	opt.OnEvent = func(e simulate.Event) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.events = append(b.events, e)
-	}
-	b.sim, err = simulate.New(opt)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- b.sim.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
-	want := int64(max(opt.Devices, 1))
-	until(t, func() bool { return b.sim.Stats().Registered == want }, "devices register")
+	b := boxedWith(t, p, opt)
+	b.registry = registry
 	return b
 }
 

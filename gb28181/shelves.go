@@ -3,9 +3,8 @@ package gb28181
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -96,10 +95,7 @@ func (ss *shelves) save(failed func(error)) {
 		return
 	}
 	ss.mu.Lock()
-	all := make(map[string]*shelf, len(ss.byID))
-	for id, s := range ss.byID {
-		all[id] = s
-	}
+	all := maps.Clone(ss.byID)
 	ss.mu.Unlock()
 	for id, s := range all {
 		if err := ss.write(id, s); err != nil {
@@ -109,8 +105,7 @@ func (ss *shelves) save(failed func(error)) {
 	}
 }
 
-// write replaces the file of a device as a whole, so that a power cut leaves the
-// old one or the new one.
+// write replaces the file of a device, when there is something new.
 func (ss *shelves) write(id string, s *shelf) error {
 	s.mu.Lock()
 	if !s.dirty {
@@ -121,7 +116,11 @@ func (ss *shelves) write(id string, s *shelf) error {
 	s.dirty = false
 	s.mu.Unlock()
 	if err == nil {
-		err = ss.replace(id, b)
+		err = os.MkdirAll(ss.dir, 0o750)
+	}
+	if err == nil {
+		path, _ := ss.path(id)
+		err = replaceFile(path, b)
 	}
 	if err != nil {
 		s.mu.Lock()
@@ -130,35 +129,4 @@ func (ss *shelves) write(id string, s *shelf) error {
 		return fmt.Errorf("keep the catalogue of %s: %w", id, err)
 	}
 	return nil
-}
-
-func (ss *shelves) replace(id string, b []byte) (err error) {
-	path, _ := ss.path(id)
-	if err := os.MkdirAll(ss.dir, 0o750); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(ss.dir, id+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreMissing(os.Remove(f.Name())))
-		}
-	}()
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -245,3 +245,57 @@ func TestRestartWithBadFile(t *testing.T) {
 	require.Len(t, p.allDevices(), 1, "not those that are unknown, expired, impossible or nowhere")
 	require.Equal(t, "34020000001320000004", p.allDevices()[0].id)
 }
+
+func TestDeadlineIsWhenFaultBegins(t *testing.T) {
+	now := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	every := func(gap time.Duration) func(l *link) {
+		return func(l *link) {
+			for i := range time.Duration(4) {
+				l.beat(now.Add((i - 3) * gap))
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		do   func(l *link)
+		why  ingest.Reason
+		in   time.Duration
+	}{
+		{"only registered", func(*link) {}, ReasonKeepalive, 197 * time.Second},
+		{"keepalives each 10 s", every(10 * time.Second), ReasonKeepalive, 34500 * time.Millisecond},
+		{"keepalives all the time", every(time.Second), ReasonKeepalive, 18250 * time.Millisecond},
+		{"the registration ends first", func(l *link) { l.registered(now.Add(time.Minute), now) }, ReasonExpired, 90 * time.Second},
+		{"the connection broke", func(l *link) { l.disconnected(now) }, ReasonConnection, reconnectGrace},
+		{"it came back", func(l *link) { l.disconnected(now); l.hear(now) }, ReasonKeepalive, 197 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := &link{}
+			l.registered(now.Add(time.Hour), now)
+			c.do(l)
+			at := l.deadline()
+			require.Equal(t, c.in, at.Sub(now))
+			require.Greater(t, c.in, lookEvery, "or the watch is late")
+			_, early := l.fault(at)
+			require.False(t, early)
+			why, fault := l.fault(at.Add(1))
+			require.True(t, fault)
+			require.Equal(t, c.why, why)
+		})
+	}
+}
+
+func TestLookouts(t *testing.T) {
+	now := time.Now()
+	var l lookouts
+	require.True(t, l.due(0, now))
+	require.True(t, l.due(1, now))
+	l.hasten(1, now.Add(2*time.Second))
+	l.hasten(0, now.Add(time.Hour))
+	for _, c := range []struct {
+		after         time.Duration
+		first, second bool
+	}{{time.Second, false, false}, {2 * time.Second, false, true}, {lookEvery, true, false}, {2*time.Second + lookEvery, false, true}} {
+		require.Equal(t, c.first, l.due(0, now.Add(c.after)), c.after)
+		require.Equal(t, c.second, l.due(1, now.Add(c.after)), c.after)
+	}
+}

@@ -70,12 +70,17 @@ func (s *stream) leave() {
 // wire is the sockets: it reads messages and hands them to receive on the
 // goroutine of their socket, and writes to routes. It knows nothing of devices.
 type wire struct {
-	log     *sparing
-	met     *metrics
-	receive func(from route, msg []byte, mended repairs) // msg is valid until it returns
-	closed  func(*stream)                                // a connection ended
+	log    *sparing
+	met    *metrics
+	closed func(*stream) // a connection ended
 
-	udp       *net.UDPConn
+	// receive takes a message; msg is valid until it returns. It says whether the
+	// message was one of those that come in masses, and that leave nobody waiting
+	// for the next one.
+	receive func(from route, msg []byte, mended repairs) (patient bool)
+
+	udp       *udpSocket
+	urgent    atomic.Int32 // calls that are being opened: see hurry
 	listeners []net.Listener
 	large     atomic.Int64 // bytes of large bodies being received
 
@@ -97,7 +102,7 @@ func (w *wire) listen(ctx context.Context, address, tlsAddress string, conf *tls
 	var lc net.ListenConfig
 	secure, err := lc.Listen(ctx, "tcp", tlsAddress)
 	if err != nil {
-		return errors.Join(fmt.Errorf("gb28181: listen for TLS: %w", err), w.udp.Close(), w.listeners[0].Close())
+		return errors.Join(fmt.Errorf("gb28181: listen for TLS: %w", err), w.udp.close(), w.listeners[0].Close())
 	}
 	w.listeners = append(w.listeners, tls.NewListener(secure, conf))
 	return nil
@@ -121,7 +126,10 @@ func (w *wire) listenPair(ctx context.Context, address string) error {
 		tcp, err := lc.Listen(ctx, "tcp", net.JoinHostPort(host, got))
 		if err == nil {
 			_ = udp.SetReadBuffer(receiveBuffer) // the kernel gives what it may
-			w.udp, w.listeners = udp, []net.Listener{tcp}
+			if w.udp, err = newUDPSocket(udp); err != nil {
+				return errors.Join(err, tcp.Close())
+			}
+			w.listeners = []net.Listener{tcp}
 			return nil
 		}
 		_ = udp.Close()
@@ -142,7 +150,7 @@ func (w *wire) serve() {
 
 // close closes every socket and returns when all readers have ended.
 func (w *wire) close() {
-	_ = w.udp.Close()
+	_ = w.udp.close()
 	for _, l := range w.listeners {
 		_ = l.Close()
 	}
@@ -157,8 +165,9 @@ func (w *wire) close() {
 
 func (w *wire) readDatagrams() {
 	buf := make([]byte, maxDatagram)
+	patient := false
 	for {
-		n, from, err := w.udp.ReadFromUDPAddrPort(buf)
+		n, from, err := w.udp.read(buf, patient)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -169,9 +178,16 @@ func (w *wire) readDatagrams() {
 		if len(msg) == 0 {
 			continue // a ping, to keep a NAT open
 		}
-		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		w.receive(route{network: "udp", addr: from}, msg, mended)
+		patient = w.receive(route{network: "udp", addr: from}, msg, mended) && w.urgent.Load() == 0
 	}
+}
+
+// hurry reads datagrams as they come until the function that it returns is called:
+// somebody waits for a picture.
+func (w *wire) hurry() (enough func()) {
+	w.urgent.Add(1)
+	w.udp.hurry()
+	return func() { w.urgent.Add(-1) }
 }
 
 func (w *wire) accept(l net.Listener, network string) {
@@ -323,8 +339,7 @@ func (w *wire) drain(f *framer, from route, flush bool) bool {
 // send writes one message to a route. It blocks at most writeTimeout.
 func (w *wire) send(to route, msg []byte) error {
 	if to.network == "udp" {
-		_, err := w.udp.WriteToUDPAddrPort(msg, to.addr)
-		return err
+		return w.udp.send(msg, to.addr)
 	}
 	if to.conn == nil || to.conn.closed.Load() {
 		return errGone
@@ -340,4 +355,4 @@ func (w *wire) send(to route, msg []byte) error {
 }
 
 // port returns the port that listens.
-func (w *wire) port() uint16 { return uint16(w.udp.LocalAddr().(*net.UDPAddr).Port) }
+func (w *wire) port() uint16 { return w.udp.local.Port() }

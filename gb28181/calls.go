@@ -209,9 +209,9 @@ func (c *calls) announce(dev *device) netip.Addr {
 		return a
 	}
 	dev.mu.Lock()
-	at := dev.route.addr.Addr()
+	at := dev.route
 	dev.mu.Unlock()
-	if !at.IsValid() {
+	if !at.addr.IsValid() {
 		return netip.IPv4Unspecified()
 	}
 	return c.p.ownAddress(at).Addr()

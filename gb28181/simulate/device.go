@@ -28,6 +28,7 @@ type device struct {
 	id       string
 	tag      string // of From in what we begin
 	callID   string // of all REGISTERs (RFC 3261 §10.2)
+	proof    string // algorithm of the digest that was asked for last, "" for none; of run's goroutine
 	faults   atomic.Uint32
 	wake     chan struct{} // the registration is to be made anew
 	channels []*channel
@@ -179,11 +180,11 @@ func (d *device) transact(ctx context.Context, m *message) *message {
 		d.mu.Unlock()
 	}()
 	text, wait, left := m.bytes(), 500*time.Millisecond, 8*time.Second
-	if l.proto == "TCP" {
+	if l.proto != "UDP" {
 		wait = left
 	}
 	for left > 0 {
-		if l.send(text) != nil && l.proto == "TCP" {
+		if l.send(text) != nil && l.proto != "UDP" {
 			return nil
 		}
 		t := time.NewTimer(wait)

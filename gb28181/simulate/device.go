@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -164,11 +163,7 @@ func (d *device) contact(l *line) string { return fmt.Sprintf("<sip:%s@%s>", d.i
 // transact sends a request and waits for its final answer; over UDP it repeats
 // it as RFC 3261 §17.1.2 says, for 8 s at most. nil means that none came.
 func (d *device) transact(ctx context.Context, m *message) *message {
-	lower := &message{} // get wants lower-case names
-	for _, h := range m.headers {
-		lower.headers = append(lower.headers, header{strings.ToLower(h.name), h.value})
-	}
-	key := lower.get("call-id") + " " + lower.get("cseq")
+	key := m.get("call-id") + " " + m.get("cseq")
 	answer := make(chan *message, 4)
 	d.mu.Lock()
 	l := d.line

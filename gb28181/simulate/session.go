@@ -70,12 +70,7 @@ func (d *device) onInvite(m *message) *message {
 		return m.answer(500, random())
 	}
 	r := m.answer(200, random(), header{"Content-Type", "APPLICATION/SDP"})
-	for _, h := range r.headers {
-		if h.name == "To" {
-			s.from = h.value
-		}
-	}
-	s.to, s.target = m.get("from"), address(m.get("contact"))
+	s.from, s.to, s.target = r.get("to"), m.get("from"), address(m.get("contact"))
 	if s.target == "" {
 		s.target = address(s.to)
 	}

@@ -184,8 +184,8 @@ func (o *Options) complete() error {
 		def(&o.Charset, "GB2312")
 	}
 	def(&o.Charset, "UTF-8")
-	o.Devices, o.Channels, o.PageSize = max(o.Devices, 1), max(o.Channels, 1), max(o.PageSize, 0)
-	if o.PageSize == 0 {
+	o.Devices, o.Channels = max(o.Devices, 1), max(o.Channels, 1)
+	if o.PageSize < 1 {
 		o.PageSize = 10
 	}
 	for _, d := range []struct {

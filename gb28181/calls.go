@@ -57,7 +57,7 @@ func (c *calls) listen() error {
 		return fmt.Errorf("gb28181: calls of before the restart: %w", err)
 	}
 	m := c.p.opt.Config.Media
-	opt := media.Options{Log: c.p.log}
+	var opt media.Options
 	opt.First, opt.Last = m.PortRange()
 	if m.Listen != "" {
 		a, err := netip.ParseAddr(m.Listen)

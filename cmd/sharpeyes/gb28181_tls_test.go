@@ -66,7 +66,7 @@ func TestDevicesByTLS(t *testing.T) {
 			require.NoError(t, err)
 			file := filepath.Join(dir, "edge.yaml")
 			require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `
-data_dir: data
+data_dir: %s
 redis: {addresses: ["127.0.0.1:6379"]}
 edge:
   gb28181:
@@ -75,7 +75,7 @@ edge:
     tls: {listen: %s, cert: platform.pem, key: platform.key, client_ca: "%s"}
     media: {ports: "%s"}
     devices: [{id: "%s", password: {env: PASSWORD_OF_DEVICES}}]
-`, testPlatform, secure, c.clientCA, port, testRecorder), 0o600))
+`, filepath.Join(dir, "data"), testPlatform, secure, c.clientCA, port, testRecorder), 0o600))
 			cfg, err := configs.Load(file, configs.Options{})
 			require.NoError(t, err)
 			said := &syncBuffer{}

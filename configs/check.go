@@ -185,18 +185,25 @@ func (l *loader) checkCenter(c *Center, p *place) {
 	if strings.Contains(c.Database, "://") {
 		l.wrong(p.to("database"), "is an address", "write the path of an SQLite file, relative to data_dir; an address of PostgreSQL, which holds a password, comes by postgres: {env: NAME}")
 	}
+	l.checkPair(c.TLSCert, c.TLSKey, p.to("tls_cert"), p.to("tls_key"), "to serve plain HTTP")
+}
+
+// checkPair checks a certificate and its key, at the places of the two, which
+// stand together or not at all; without says what leaving them out is for.
+func (l *loader) checkPair(cert, key string, certAt, keyAt *place, without string) {
+	certName, keyName := certAt.key, keyAt.key
 	switch {
-	case c.TLSCert != "" && c.TLSKey == "":
-		l.wrong(p.to("tls_cert"), "stands without tls_key", "add tls_key, or remove tls_cert to serve plain HTTP")
-	case c.TLSCert == "" && c.TLSKey != "":
-		l.wrong(p.to("tls_key"), "stands without tls_cert", "add tls_cert, or remove tls_key to serve plain HTTP")
-	case c.TLSCert != "":
-		cert, key := l.checkReadable(c.TLSCert, p.to("tls_cert")), l.checkReadable(c.TLSKey, p.to("tls_key"))
-		if cert == nil || key == nil {
+	case cert != "" && key == "":
+		l.wrong(certAt, "stands without "+keyName, "add "+keyName+", or remove "+certName+" "+without)
+	case cert == "" && key != "":
+		l.wrong(keyAt, "stands without "+certName, "add "+certName+", or remove "+keyName+" "+without)
+	case cert != "":
+		chain, secret := l.checkReadable(cert, certAt), l.checkReadable(key, keyAt)
+		if chain == nil || secret == nil {
 			return
 		}
-		if _, err := tls.X509KeyPair(cert, key); err != nil {
-			l.wrong(p.to("tls_cert"), "and tls_key are not a pair in PEM form", "write the certificate chain in tls_cert and its own key in tls_key")
+		if _, err := tls.X509KeyPair(chain, secret); err != nil {
+			l.wrong(certAt, "and "+keyName+" are not a pair in PEM form", "write the certificate chain in "+certName+" and its own key in "+keyName)
 		}
 	}
 }

@@ -35,6 +35,7 @@ func defaultEdge() Edge {
 func defaultGB28181() GB28181 {
 	return GB28181{
 		Listen: "127.0.0.1:5060", Transport: GB28181TCP, Unknown: GB28181Wait,
+		TLS:   GB28181TLS{Listen: "127.0.0.1:5061"},
 		Media: GB28181Media{Listen: "127.0.0.1", Ports: "30000-30100"},
 	}
 }

@@ -18,8 +18,18 @@ type GB28181 struct {
 	Realm     string          `yaml:"realm" json:"realm,omitempty" chars:"128" jsonschema_description:"SIP domain, the realm of passwords. Default: the first 10 digits of id."`
 	Transport string          `yaml:"transport" json:"transport,omitempty" jsonschema:"enum=tcp,enum=udp,enum=tcp-active" jsonschema_description:"How media travels: tcp, the device connects to us; tcp-active, we connect to the device; udp."`
 	Unknown   string          `yaml:"unknown" json:"unknown,omitempty" jsonschema:"enum=wait,enum=refuse" jsonschema_description:"A device that is not in devices: wait, it is refused and shown in the list of waiting devices; refuse, it is only counted."`
+	TLS       GB28181TLS      `yaml:"tls" json:"tls,omitempty"`
 	Media     GB28181Media    `yaml:"media" json:"media,omitempty"`
 	Devices   []GB28181Device `yaml:"devices" json:"devices,omitempty" items:"0..20000"`
+}
+
+// GB28181TLS lets devices register by TLS too (GB/T 28181-2022 §8.2), where Cert
+// is set. The files are read at the start.
+type GB28181TLS struct {
+	Listen   string `yaml:"listen" json:"listen,omitempty" form:"listen" jsonschema_description:"host:port for SIP by TLS, beside gb28181.listen. Used with cert only."`
+	Cert     string `yaml:"cert" json:"cert,omitempty" jsonschema_description:"PEM file with the certificate that devices see, relative to the configuration file; with key or not at all. Default: none, no TLS."`
+	Key      string `yaml:"key" json:"key,omitempty" jsonschema_description:"PEM file with the key, relative to the configuration file. Default: none."`
+	ClientCA string `yaml:"client_ca" json:"client_ca,omitempty" jsonschema_description:"PEM file with the authorities of the devices' own certificates: one without such a certificate is not let in by TLS. Default: none, devices show their password only."`
 }
 
 // GB28181Media says where media arrives.
@@ -165,6 +175,7 @@ func (l *loader) checkGB28181(e *Edge, p *place) {
 		if len(g.ID) == 20 && g.ID[10:13] != "200" {
 			l.wrong(at.to("id"), "is not the ID of a platform: digits 11 to 13 are not 200", `write the type 200, for example "36112700002000000001"`)
 		}
+		l.checkGB28181TLS(g.TLS, at.to("tls"))
 		l.checkAnnounce(g.Media, at.to("media"))
 		l.checkGB28181Devices(g.Devices, at.to("devices"))
 		for i, d := range g.Devices {
@@ -188,6 +199,15 @@ func (l *loader) checkGB28181(e *Edge, p *place) {
 				l.wrong(where, "names a device that is sent to another platform", "configure the camera there, or remove redirect from the device")
 			}
 		}
+	}
+}
+
+// checkGB28181TLS checks that the files of TLS are there and belong together.
+func (l *loader) checkGB28181TLS(t GB28181TLS, p *place) {
+	l.checkPair(t.Cert, t.Key, p.to("cert"), p.to("key"), "to go without TLS")
+	l.checkCA(t.ClientCA, p.to("client_ca"))
+	if t.ClientCA != "" && t.Cert == "" && t.Key == "" {
+		l.wrong(p.to("client_ca"), "stands without cert and key", "add the certificate of this platform and its key, or remove client_ca to go without TLS")
 	}
 }
 

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -116,4 +117,33 @@ func TestGB28181DevicesInThePlan(t *testing.T) {
 	require.Equal(t, []string{"edge.gb28181.devices[36112700001310*]"}, Diff(before, after).Devices)
 	require.Empty(t, Diff(before, after).Settings, "taken without a restart")
 	require.Equal(t, "change  edge.gb28181.devices[36112700001310*]\n", Diff(before, after).String())
+}
+
+func TestGB28181ChecksTLS(t *testing.T) {
+	dir := t.TempDir()
+	writePair(t, dir, "a")
+	writePair(t, dir, "b")
+	try := func(section string) (*Config, error) {
+		return load([]byte(strings.Replace(gbSection, "    devices:", "    tls: {"+section+"}\n    devices:", 1)), "f", dir, Options{})
+	}
+	c, err := try("cert: a.pem, key: a.key, client_ca: b.pem")
+	require.NoError(t, err)
+	require.Equal(t, GB28181TLS{
+		Listen: "127.0.0.1:5061", Cert: filepath.Join(dir, "a.pem"), Key: filepath.Join(dir, "a.key"), ClientCA: filepath.Join(dir, "b.pem"),
+	}, c.Edge.GB28181.TLS)
+	other, err := try("cert: b.pem, key: b.key, client_ca: b.pem")
+	require.NoError(t, err)
+	require.Equal(t, []string{"edge.gb28181.tls.cert", "edge.gb28181.tls.key"}, Diff(c, other).Settings, "needs a restart")
+	for section, says := range map[string]string{
+		"cert: a.pem":                               "tls.cert: stands without key; add key, or remove cert to go without TLS",
+		"key: a.key":                                "tls.key: stands without cert",
+		"cert: a.pem, key: b.key":                   "tls.cert: and key are not a pair in PEM form; write the certificate chain",
+		"cert: none.pem, key: a.key":                "tls.cert: cannot be read: there is no such file",
+		"client_ca: a.pem":                          "tls.client_ca: stands without cert and key",
+		"cert: a.pem, key: a.key, client_ca: a.key": "tls.client_ca: holds no certificate",
+		"cert: a.pem, key: a.key, listen: 5061":     "tls.listen",
+	} {
+		_, err := try(section)
+		require.ErrorContains(t, err, says, section)
+	}
 }

@@ -202,6 +202,9 @@ func (l *loader) absolutePaths(c *Config) {
 			d.Model = resolvePath(d.Model, l.dir)
 		}
 		d.LabelsFile, d.Library = resolvePath(d.LabelsFile, l.dir), resolvePath(d.Library, l.dir)
+		if g := c.Edge.GB28181; g != nil {
+			g.TLS.Cert, g.TLS.Key, g.TLS.ClientCA = resolvePath(g.TLS.Cert, l.dir), resolvePath(g.TLS.Key, l.dir), resolvePath(g.TLS.ClientCA, l.dir)
+		}
 		for i := range c.Edge.Cameras {
 			cam := &c.Edge.Cameras[i]
 			cam.TLS.CAFile = resolvePath(cam.TLS.CAFile, l.dir)

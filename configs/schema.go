@@ -54,7 +54,7 @@ func structs() []reflect.Type {
 		reflect.TypeFor[Edge](), reflect.TypeFor[Outbox](), reflect.TypeFor[Detector](), reflect.TypeFor[Stream](),
 		reflect.TypeFor[Camera](), reflect.TypeFor[CameraTLS](), reflect.TypeFor[Motion](), reflect.TypeFor[Gate](), reflect.TypeFor[Zone](),
 		reflect.TypeFor[Line](), reflect.TypeFor[Rule](), reflect.TypeFor[Center](), reflect.TypeFor[Pictures](),
-		reflect.TypeFor[GB28181](), reflect.TypeFor[GB28181Media](), reflect.TypeFor[GB28181Device](),
+		reflect.TypeFor[GB28181](), reflect.TypeFor[GB28181TLS](), reflect.TypeFor[GB28181Media](), reflect.TypeFor[GB28181Device](),
 	}
 }
 
@@ -86,6 +86,8 @@ func defaultsOf(t reflect.Type) any {
 		return Rule{CloseAfter: defaultRule("").CloseAfter, Level: defaultRule("").Level}
 	case reflect.TypeFor[GB28181]():
 		return defaultGB28181()
+	case reflect.TypeFor[GB28181TLS]():
+		return defaultGB28181().TLS
 	case reflect.TypeFor[GB28181Media]():
 		return defaultGB28181().Media
 	case reflect.TypeFor[Center]():

@@ -57,7 +57,7 @@ func (c *calls) listen() error {
 		return fmt.Errorf("gb28181: calls of before the restart: %w", err)
 	}
 	m := c.p.opt.Config.Media
-	opt := media.Options{Log: c.p.log}
+	var opt media.Options
 	opt.First, opt.Last = m.PortRange()
 	if m.Listen != "" {
 		a, err := netip.ParseAddr(m.Listen)
@@ -209,9 +209,9 @@ func (c *calls) announce(dev *device) netip.Addr {
 		return a
 	}
 	dev.mu.Lock()
-	at := dev.route.addr.Addr()
+	at := dev.route
 	dev.mu.Unlock()
-	if !at.IsValid() {
+	if !at.addr.IsValid() {
 		return netip.IPv4Unspecified()
 	}
 	return c.p.ownAddress(at).Addr()

@@ -3,7 +3,6 @@ package gb28181
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -125,9 +124,8 @@ func (p *Platform) invite(ctx context.Context, dev *device, inv invitation) (*di
 	}
 	d := p.newDialog(dev, inv.target, "")
 	d.onRequest = inv.onRequest
-	own := p.ownAddress(to.addr.Addr())
-	req := p.newRequest(heading{sip.INVITE, inv.target, d.callID, d.tag, d.nextCSeq()}, to, own)
-	headers := []sip.Header{p.contact(own)}
+	req := p.newRequest(heading{sip.INVITE, inv.target, d.callID, d.tag, d.nextCSeq()}, to, p.ownAddress(to))
+	headers := []sip.Header{p.contact(to)}
 	if inv.subject != "" {
 		headers = append(headers, sip.NewHeader("Subject", inv.subject))
 	}
@@ -245,9 +243,15 @@ func (l *lateInvite) acknowledge(p *Platform, res *sip.Response) {
 	p.reply(l.to, marshal(ack))
 }
 
-// contact is where the device may reach us.
-func (p *Platform) contact(own netip.AddrPort) sip.Header {
-	return &sip.ContactHeader{Address: sip.Uri{Scheme: "sip", User: p.id, Host: own.Addr().String(), Port: int(own.Port())}}
+// contact is where a device that is reached by to may reach us.
+func (p *Platform) contact(to route) sip.Header {
+	own := p.ownAddress(to)
+	at := sip.Uri{Scheme: "sip", User: p.id, Host: own.Addr().String(), Port: int(own.Port())}
+	if to.network == "tls" {
+		at.UriParams = sip.NewParams() // without it the port would be taken for that of UDP
+		at.UriParams.Add("transport", "tls")
+	}
+	return &sip.ContactHeader{Address: at}
 }
 
 func (d *dialog) nextCSeq() uint32 {
@@ -296,7 +300,7 @@ func (d *dialog) newRequest(method sip.RequestMethod, to route) *sip.Request {
 // Contact, if it gave one; where it is sent is its route, whatever the Contact
 // says. An answer without a tag leaves the To without one.
 func (d *dialog) newRequestAt(method sip.RequestMethod, to route, cseq uint32, answer *sip.Response) *sip.Request {
-	own := d.p.ownAddress(to.addr.Addr())
+	own := d.p.ownAddress(to)
 	req := d.p.newRequest(heading{method, d.target, d.callID, d.tag, cseq}, to, own)
 	if answer == nil {
 		return req
@@ -397,7 +401,7 @@ func (p *Platform) subscribe(ctx context.Context, dev *device, sub subscription)
 func (d *dialog) subscribe(ctx context.Context, to route, expires int, body []byte) (*sip.Response, error) {
 	req := d.newRequest(sip.SUBSCRIBE, to)
 	attach(req, typeMANSCDP, body, []sip.Header{
-		d.p.contact(d.p.ownAddress(to.addr.Addr())), sip.NewHeader("Event", d.event), sip.NewHeader("Expires", strconv.Itoa(expires)),
+		d.p.contact(to), sip.NewHeader("Event", d.event), sip.NewHeader("Expires", strconv.Itoa(expires)),
 	})
 	res, err := d.p.transact(ctx, to, req, nil)
 	if err != nil {

@@ -2,7 +2,6 @@ package gb28181
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -64,12 +63,10 @@ func (p *Platform) Download(ctx context.Context, span Span, w io.Writer, opt Dow
 			}
 			continue
 		}
-		if err == nil {
-			c.settle(ctx)
-		}
+		ended := c.finish(ctx, err)
 		d := told()
 		d.Complete = err == nil || (d.Played >= d.Total-nearEnd && d.Bytes > 0)
-		if d.Complete || errors.Is(err, errPeerBye) && d.Bytes > 0 {
+		if d.Complete || ended && d.Bytes > 0 {
 			err = nil
 		}
 		c.close(err)

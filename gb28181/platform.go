@@ -83,7 +83,8 @@ type Platform struct {
 	lookouts  lookouts
 	news      news
 	saver     *saver
-	own       *own
+	own       *own // what we are to those who come by UDP and TCP
+	ownTLS    *own
 	wire      *wire
 	calls     *calls
 
@@ -123,7 +124,7 @@ func New(opt Options) (*Platform, error) {
 		book: newBook(opt.Config.Devices), parser: newParser(), nonces: newNonces(), throttle: newThrottle(),
 		waiting: newWaitingList(), answers: newAnswers(), pending: newPending(), exchanges: newExchanges(),
 		dialogs: newDialogs(), inbox: newInbox(), uplinks: newUplinks(), news: news{ready: make(chan struct{}, 1)},
-		saver: newSaver(opt.Dir), own: newOwn(opt.Config.Listen), handlers: make(map[handlerKey]handler),
+		saver: newSaver(opt.Dir), own: newOwn(opt.Config.Listen), ownTLS: newOwn(opt.ListenTLS), handlers: make(map[handlerKey]handler),
 		listening: make(chan struct{}), devices: make(map[string]*device),
 	}
 	p.sparing = newSparing(opt.Log, opt.Now)

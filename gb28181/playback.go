@@ -151,15 +151,25 @@ func (c *call) rest(paused bool) {
 // failed, or ctx.Err(). After nil nothing more goes to the sink.
 func (b *Playback) Wait(ctx context.Context) error {
 	err := b.c.wait(ctx)
-	if err == nil {
-		b.c.settle(ctx)
-	}
-	if err == nil || errors.Is(err, errPeerBye) { // some devices end a record by BYE alone
+	if b.c.finish(ctx, err) {
 		b.c.close(nil)
 		return nil
 	}
 	b.c.close(err)
 	return b.c.p.ended(ctx, b.c, err)
+}
+
+// finish takes what is left of a record that has ended with err, and says whether
+// that is its own end. Some devices end a record by BYE alone.
+func (c *call) finish(ctx context.Context, err error) bool {
+	if err == nil {
+		c.settle(ctx)
+	}
+	whole := err == nil || errors.Is(err, errPeerBye)
+	if whole {
+		c.stream.Finish()
+	}
+	return whole
 }
 
 // settle waits until what is on its way has come.

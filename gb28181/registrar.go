@@ -288,7 +288,10 @@ func cut(s string) string {
 	return s
 }
 
-// ownAddress returns the address of ours that a host is reached from.
-func (p *Platform) ownAddress(to netip.Addr) netip.AddrPort {
-	return p.own.facing(to, p.wire.port())
+// ownAddress returns the address of ours that a route's device can answer to.
+func (p *Platform) ownAddress(to route) netip.AddrPort {
+	if to.network == "tls" {
+		return p.ownTLS.facing(to.addr.Addr(), p.wire.tlsPort())
+	}
+	return p.own.facing(to.addr.Addr(), p.wire.port())
 }

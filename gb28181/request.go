@@ -64,7 +64,7 @@ func (p *Platform) send(ctx context.Context, dev *device, method sip.RequestMeth
 	if err != nil {
 		return nil, err
 	}
-	own := p.ownAddress(to.addr.Addr())
+	own := p.ownAddress(to)
 	req := p.newRequest(heading{method: method, target: dev.id, callID: newToken(), tag: newToken(), cseq: 1}, to, own)
 	attach(req, contentType, body, headers)
 	res, err := p.transact(ctx, to, req, nil)

@@ -432,6 +432,44 @@ func TestPlayback(t *testing.T) {
 	b.nothingLeft(t)
 }
 
+// TestPlaybackBackwards: the groups of pictures come last first, each in its own
+// order, down to the beginning of the record.
+func TestPlaybackBackwards(t *testing.T) {
+	b := boxed(t, over("tcp"), simulate.Options{KeyEvery: time.Second})
+	s := &pulled{}
+	pb, err := b.Playback(t.Context(), b.span(time.Hour), s)
+	require.NoError(t, err)
+	defer pb.Close()
+	until(t, func() bool { return s.count() > 0 }, "units")
+	require.NoError(t, pb.Seek(t.Context(), 20*time.Second))
+	require.NoError(t, pb.Speed(t.Context(), -16))
+	require.NoError(t, pb.Wait(t.Context()), "the beginning of the record")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var keys []time.Duration
+	for i, u := range s.units {
+		if i > 0 && u.Key && u.PTS < s.units[i-1].PTS {
+			keys = append(keys, u.PTS)
+		}
+	}
+	require.Greater(t, len(keys), 10)
+	for i := 1; i < len(keys); i++ {
+		require.Less(t, keys[i], keys[i-1])
+	}
+	b.nothingLeft(t)
+}
+
+// TestDigestOfDevices lets simulated devices, which share no code with the
+// registrar, show their password with each algorithm.
+func TestDigestOfDevices(t *testing.T) {
+	for _, algorithm := range []string{"MD5", "SHA-256", "SM3"} {
+		t.Run(algorithm, func(t *testing.T) {
+			b := boxed(t, over("udp"), simulate.Options{Digest: algorithm})
+			require.Equal(t, 1, b.saw(simulate.EventRegistered, algorithm))
+		})
+	}
+}
+
 // TestDownload writes a file that FFmpeg reads.
 func TestDownload(t *testing.T) {
 	for _, c := range []struct {

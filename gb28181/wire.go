@@ -21,6 +21,7 @@ const (
 	maxSmallBody  = 16 << 10         // on such a connection
 	maxLargeBody  = 8 << 20          // of one on which somebody did: a catalogue of 10,000 items in one message
 	maxLargeBytes = 64 << 20         // of all such bodies that are being received
+	shakeTimeout  = 10 * time.Second // for a new connection to agree on TLS
 	greetTimeout  = 30 * time.Second // for a new connection to register
 	streamIdle    = time.Hour        // for one that did, beside the keepalives
 	streamLeft    = 2 * time.Minute  // for one that no device is reached by any more
@@ -210,9 +211,29 @@ func (w *wire) accept(l net.Listener, network string) {
 		}
 		w.wg.Go(func() {
 			defer w.remove(s)
-			w.readStream(s, network)
+			if w.shake(s) {
+				w.readStream(s, network)
+			}
 		})
 	}
+}
+
+// shake makes TLS of a connection that is to be TLS. Why it fails is told: a
+// device says nothing of a certificate that it does not trust, or does not have.
+func (w *wire) shake(s *stream) bool {
+	c, secure := s.Conn.(*tls.Conn)
+	if !secure {
+		return true
+	}
+	_ = s.SetDeadline(time.Now().Add(shakeTimeout))
+	if err := c.Handshake(); err != nil {
+		w.met.refused("tls")
+		w.log.Warn("no TLS with whoever connects: its clock, or one of the two certificates, is not right",
+			"remote", s.RemoteAddr().String(), "error", err)
+		return false
+	}
+	_ = s.SetDeadline(time.Time{})
+	return true
 }
 
 func (w *wire) add(s *stream) bool {
@@ -356,3 +377,6 @@ func (w *wire) send(to route, msg []byte) error {
 
 // port returns the port that listens.
 func (w *wire) port() uint16 { return w.udp.local.Port() }
+
+// tlsPort returns the port that listens for TLS; something came by it.
+func (w *wire) tlsPort() uint16 { return uint16(w.listeners[1].Addr().(*net.TCPAddr).Port) }

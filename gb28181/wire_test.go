@@ -49,9 +49,14 @@ func TestTLS(t *testing.T) {
 		got <- err
 	}()
 	req := plain.getRequest("MESSAGE", "ForTest")
-	require.Contains(t, head(req, "Via"), "SIP/2.0/TLS")
+	require.Contains(t, head(req, "Via"), "SIP/2.0/TLS "+p.wire.listeners[1].Addr().String()+";", "its own port")
 	plain.answer(req, 200, "", "")
 	require.NoError(t, <-got)
+	require.Contains(t, p.contact(p.device(cameraID).route).Value(), p.wire.listeners[1].Addr().String()+";transport=tls")
+
+	_, err = tls.Dial("tcp", p.wire.listeners[1].Addr().String(), &tls.Config{})
+	require.Error(t, err, "a device that does not know who signed")
+	require.Eventually(t, func() bool { return testutil.ToFloat64(p.met.dropped.WithLabelValues("tls")) == 1 }, patience, time.Millisecond)
 }
 
 func TestOwnAddress(t *testing.T) {

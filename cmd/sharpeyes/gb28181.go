@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -57,10 +60,13 @@ func (p *process) newPlatform(e *edge) (*platform, error) {
 	if cfg == nil {
 		return nil, nil
 	}
+	secure, err := deviceTLS(cfg.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("edge.gb28181.tls: %w", err)
+	}
 	d := &platform{edge: e, cameras: map[string][]deviceCamera{}}
-	var err error
 	d.Platform, err = gb28181.New(gb28181.Options{
-		Config: *cfg, Registerer: p.registry, Log: p.log, UserAgent: "sharpeyes " + version,
+		Config: *cfg, TLS: secure, ListenTLS: cfg.TLS.Listen, Registerer: p.registry, Log: p.log, UserAgent: "sharpeyes " + version,
 		Dir: filepath.Join(p.cfg.DataDir, "gb28181"), OnState: d.changed, OnAlarm: d.onAlarm,
 	})
 	if err != nil {
@@ -69,12 +75,55 @@ func (p *process) newPlatform(e *edge) (*platform, error) {
 	return d, nil
 }
 
+// deviceTLS reads the files of TLS for devices; nil without a certificate. The
+// configuration was checked, so an error means that they changed since.
+func deviceTLS(t configs.GB28181TLS) (*tls.Config, error) {
+	if t.Cert == "" {
+		return nil, nil
+	}
+	c, err := readTLS(t.Cert, t.Key)
+	if err != nil || t.ClientCA == "" {
+		return c, err
+	}
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	c.ClientCAs, err = readAuthorities(t.ClientCA)
+	return c, err
+}
+
+// readTLS begins a configuration of TLS with a certificate and its key, in PEM;
+// "" for both is none.
+func readTLS(cert, key string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cert == "" && key == "" {
+		return c, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s, key %s: %w: write the certificate chain and its own key, each as a PEM file that this user may read", cert, key, err)
+	}
+	c.Certificates = []tls.Certificate{pair}
+	return c, nil
+}
+
+// readAuthorities reads the certificates of authorities from a PEM file.
+func readAuthorities(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("authorities: %s holds no certificate: write a PEM file that begins with -----BEGIN CERTIFICATE-----", path)
+	}
+	return pool, nil
+}
+
 // start lets g wait for the platform and for who asks its devices how they are.
 func (d *platform) start(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return d.inspect(ctx) })
 	g.Go(func() error {
 		if err := d.Run(ctx); err != nil {
-			return fmt.Errorf("edge.gb28181.listen: %w; another program listens there, or the address is not this machine's", err)
+			return fmt.Errorf("edge.gb28181: %w; another program listens there, or the address is not this machine's: write another in listen, tls.listen or media", err)
 		}
 		return nil
 	})

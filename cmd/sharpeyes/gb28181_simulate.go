@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -14,6 +16,7 @@ import (
 func newGB28181Simulate() *cobra.Command {
 	var opt simulate.Options
 	var faults, passwordEnv string
+	var secure simulatedTLS
 	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "simulate",
@@ -25,6 +28,9 @@ func newGB28181Simulate() *cobra.Command {
 				return err
 			}
 			if opt.Password, err = passwordFrom(passwordEnv); err != nil {
+				return err
+			}
+			if opt.TLS, err = secure.read(opt.Transport); err != nil {
 				return err
 			}
 			if !quiet {
@@ -48,9 +54,12 @@ func newGB28181Simulate() *cobra.Command {
 	fl.IntVar(&opt.Channels, "channels", 1, "channels of each device")
 	fl.StringVar(&opt.FirstID, "first-id", "36112700001180000001", "20-digit ID of the first device; the others count up")
 	fl.StringVar(&passwordEnv, "password-env", "", "environment variable that holds the devices' password; default: none")
-	fl.StringVar(&opt.Transport, "transport", "udp", "of SIP: udp or tcp")
+	fl.StringVar(&opt.Transport, "transport", "udp", "of SIP: udp, tcp or tls")
+	fl.StringVar(&secure.ca, "ca", "", "with --transport tls: PEM file with the authority of the platform's certificate, or that certificate; default: the roots of the system")
+	fl.StringVar(&secure.cert, "cert", "", "with --transport tls: PEM file with the devices' certificate, where the platform asks for one; default: none")
+	fl.StringVar(&secure.key, "key", "", "with --cert: PEM file with its key")
 	fl.BoolVar(&opt.OwnSocket, "own-socket", false, "one UDP socket for each device; default: one for all")
-	fl.StringVar(&opt.Digest, "digest", "MD5", "MD5 or SHA-256, where the platform offers both")
+	fl.StringVar(&opt.Digest, "digest", "MD5", "MD5, SHA-256 or SM3 (2022): announced and answered, where the platform takes it")
 	fl.StringVar(&opt.Version, "gb-version", "3.0", "3.0 (2022) or 2.0 (2016)")
 	fl.DurationVar(&opt.Expires, "expires", 24*time.Hour, "of the registration")
 	fl.DurationVar(&opt.Keepalive, "keepalive", time.Minute, "interval of keepalives")
@@ -65,6 +74,25 @@ func newGB28181Simulate() *cobra.Command {
 	fl.StringVar(&faults, "fault", "", "comma-separated: wrong-ssrc, no-ssrc, no-psm, ts, raw, half-open, silence, gbk-lie, duplicate-ids, bare-xml, no-sdp, mute")
 	fl.BoolVarP(&quiet, "quiet", "q", false, "print only the count every 10 s, not each event")
 	return cmd
+}
+
+// simulatedTLS is what the flags say of TLS.
+type simulatedTLS struct{ ca, cert, key string }
+
+// read returns the configuration of TLS; nil where another transport is used.
+func (t simulatedTLS) read(transport string) (*tls.Config, error) {
+	if transport != "tls" {
+		if t != (simulatedTLS{}) {
+			return nil, errors.New("--ca, --cert and --key are of TLS: add --transport tls")
+		}
+		return nil, nil
+	}
+	c, err := readTLS(t.cert, t.key)
+	if err != nil || t.ca == "" {
+		return c, err
+	}
+	c.RootCAs, err = readAuthorities(t.ca)
+	return c, err
 }
 
 // passwordFrom returns what the environment variable holds; no name is no

@@ -1,6 +1,7 @@
 package manscdp
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -198,20 +199,11 @@ func (i *Item) Change() string {
 func (i *Item) Parents() []string {
 	var ids []string
 	for id := range strings.SplitSeq(i.ParentID, "/") {
-		if id = strings.TrimSpace(id); id != "" && id != i.DeviceID && !contains(ids, id) {
+		if id = strings.TrimSpace(id); id != "" && id != i.DeviceID && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
-}
-
-func contains(ids []string, id string) bool {
-	for _, have := range ids {
-		if have == id {
-			return true
-		}
-	}
-	return false
 }
 
 // VillageCode returns the 12-digit statistical code of the village: county (the

@@ -12,27 +12,8 @@ type PTZ struct {
 
 // String writes the eight bytes of a PTZCmd in hexadecimal (annex A.3).
 func (p PTZ) String() string {
-	var code, pan, tilt, zoom byte
-	switch {
-	case p.Pan > 0:
-		code |= 0x01
-	case p.Pan < 0:
-		code |= 0x02
-	}
-	switch {
-	case p.Tilt < 0:
-		code |= 0x04
-	case p.Tilt > 0:
-		code |= 0x08
-	}
-	switch {
-	case p.Zoom > 0:
-		code |= 0x10
-	case p.Zoom < 0:
-		code |= 0x20
-	}
-	pan, tilt, zoom = magnitude(p.Pan, 255), magnitude(p.Tilt, 255), magnitude(p.Zoom, 15)
-	return command(code, pan, tilt, zoom<<4)
+	code := either(p.Pan, 0x01, 0x02) | either(p.Tilt, 0x08, 0x04) | either(p.Zoom, 0x10, 0x20)
+	return command(code, magnitude(p.Pan, 255), magnitude(p.Tilt, 255), magnitude(p.Zoom, 15)<<4)
 }
 
 // Lens is a movement of focus and iris that lasts until the next command; the
@@ -44,19 +25,7 @@ type Lens struct {
 
 // String writes the eight bytes of a PTZCmd in hexadecimal.
 func (l Lens) String() string {
-	code := byte(0x40)
-	switch {
-	case l.Focus < 0:
-		code |= 0x01
-	case l.Focus > 0:
-		code |= 0x02
-	}
-	switch {
-	case l.Iris > 0:
-		code |= 0x04
-	case l.Iris < 0:
-		code |= 0x08
-	}
+	code := 0x40 | either(l.Focus, 0x02, 0x01) | either(l.Iris, 0x04, 0x08)
 	return command(code, magnitude(l.Focus, 255), magnitude(l.Iris, 255), 0)
 }
 
@@ -81,6 +50,17 @@ func command(code, d1, d2, d3 byte) string {
 		b[7] += v
 	}
 	return fmt.Sprintf("%X", b[:])
+}
+
+// either returns the bit of a direction, none at rest.
+func either(v int, above, below byte) byte {
+	switch {
+	case v > 0:
+		return above
+	case v < 0:
+		return below
+	}
+	return 0
 }
 
 func magnitude(v, most int) byte {

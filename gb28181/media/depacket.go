@@ -111,6 +111,16 @@ func (d *depacketiser) naked(p packet, turn bool, at time.Time) {
 	}
 }
 
+// finish ends the picture under way: nothing more comes.
+func (d *depacketiser) finish() {
+	if d.kind == PayloadPS {
+		d.ps.Flush()
+		return
+	}
+	d.es.cut()
+	d.pics.end(d.at)
+}
+
 func (d *depacketiser) keep(payload []byte) {
 	if d.raw != nil {
 		d.raw(payload)

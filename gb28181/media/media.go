@@ -13,7 +13,6 @@ package media
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"time"
 
@@ -67,11 +66,6 @@ type Options struct {
 	// by all streams; a range gives each stream an even port of its own, and the
 	// odd one above it to RTCP. First 0 is a shared port that the system chooses.
 	First, Last uint16
-	// ReadBuffer is asked of the system for each UDP socket, in bytes; it may
-	// grant less. Default 4 MiB for a shared port, 1 MiB for one of a range.
-	ReadBuffer int
-	// Log hears of what strangers send, seldom. Default: nobody hears.
-	Log *slog.Logger
 }
 
 // Expect says which stream is to come.

@@ -1,10 +1,8 @@
 package media
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,7 +10,7 @@ import (
 )
 
 const (
-	sharedBuffer = 4 << 20 // SO_RCVBUF of a shared port
+	sharedBuffer = 4 << 20 // SO_RCVBUF of a shared port, of which the system may grant less
 	ownBuffer    = 1 << 20 // and of a port of a range
 	reportEvery  = 5 * time.Second
 )
@@ -20,7 +18,6 @@ const (
 // Receiver owns the media ports. All methods may be called from any goroutine.
 type Receiver struct {
 	opt    Options
-	log    *slog.Logger
 	shared *port // nil with a range
 
 	mu      sync.Mutex
@@ -39,12 +36,9 @@ func Listen(opt Options) (*Receiver, error) {
 	if !opt.Listen.IsValid() {
 		opt.Listen = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	if opt.Log == nil {
-		opt.Log = slog.New(slog.DiscardHandler)
-	}
-	r := &Receiver{opt: opt, log: opt.Log, streams: make(map[*Stream]struct{}), used: make(map[uint16]bool), stop: make(chan struct{})}
+	r := &Receiver{opt: opt, streams: make(map[*Stream]struct{}), used: make(map[uint16]bool), stop: make(chan struct{})}
 	if opt.Last <= opt.First {
-		p, err := listen(r, opt.First, cmp.Or(opt.ReadBuffer, sharedBuffer))
+		p, err := listen(r, opt.First, sharedBuffer)
 		if err != nil {
 			return nil, fmt.Errorf("media port: %w: choose another port, or end what holds it", err)
 		}
@@ -108,7 +102,7 @@ func (r *Receiver) own() (*port, error) {
 		if r.used[n] {
 			continue
 		}
-		p, err := listen(r, n, cmp.Or(r.opt.ReadBuffer, ownBuffer))
+		p, err := listen(r, n, ownBuffer)
 		if err != nil {
 			last = err // another program has it
 			continue

@@ -124,11 +124,16 @@ func (r *reorder) giveUp() {
 	r.drain()
 }
 
-// restart follows a sender that began to count anew, or was away for long.
-func (r *reorder) restart(p packet, at time.Time) {
+// flush passes on what waits, whatever is missing between.
+func (r *reorder) flush() {
 	for r.n > 0 {
 		r.giveUp()
 	}
+}
+
+// restart follows a sender that began to count anew, or was away for long.
+func (r *reorder) restart(p packet, at time.Time) {
+	r.flush()
 	r.lost++ // that many cannot be known
 	r.missed++
 	r.recent = [256]uint32{}

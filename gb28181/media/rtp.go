@@ -11,7 +11,6 @@ const rtpHeader = 12
 type packet struct {
 	ssrc, ts uint32
 	seq      uint16
-	pt       uint8
 	marker   bool
 	payload  []byte
 }
@@ -23,8 +22,8 @@ func parseRTP(b []byte) (packet, bool) {
 		return packet{}, false
 	}
 	p := packet{
-		marker: b[1]&0x80 != 0, pt: b[1] & 0x7f,
-		seq: binary.BigEndian.Uint16(b[2:]), ts: binary.BigEndian.Uint32(b[4:]), ssrc: binary.BigEndian.Uint32(b[8:]),
+		marker: b[1]&0x80 != 0,
+		seq:    binary.BigEndian.Uint16(b[2:]), ts: binary.BigEndian.Uint32(b[4:]), ssrc: binary.BigEndian.Uint32(b[8:]),
 	}
 	at := rtpHeader + 4*int(b[0]&0x0f)
 	if b[0]&0x10 != 0 { // extension

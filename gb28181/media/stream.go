@@ -119,6 +119,19 @@ func (s *Stream) Stats() Stats {
 	return st
 }
 
+// Finish says that nothing more comes, as at the end of a record: what waits for
+// packets that are missing goes to the sink, and so does the last picture, which
+// without a marker only the next one would have ended.
+func (s *Stream) Finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.order.flush()
+	s.depacket.finish()
+}
+
 // Close ends the stream, gives its port and SSRC free, and waits until nothing
 // of it is left. It may be called again.
 func (s *Stream) Close() {

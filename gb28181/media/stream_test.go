@@ -78,6 +78,9 @@ func TestStream(t *testing.T) {
 			}
 			eventually(t, func() bool { return sink.count() >= least }, "got %d of %d units: %+v", sink.count(), least, s.Stats())
 			same(t, clip, sink.all())
+			s.Finish()
+			require.Len(t, sink.all(), len(clip))
+			same(t, clip, sink.all())
 			st := s.Stats()
 			require.Equal(t, c.want, st.Payload)
 			require.Equal(t, clip[0].Codec, st.Codec)

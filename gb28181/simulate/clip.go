@@ -78,6 +78,18 @@ func (c *collector) Write(a ingest.AccessUnit) {
 	c.last = a.PTS
 }
 
+// sinceKey returns how many units before i, going round, the key frame before it
+// is: 1 to their number.
+func (c *clip) sinceKey(i int) int {
+	all := len(c.units)
+	for n := 1; n < all; n++ {
+		if c.units[(i-n+all)%all].key {
+			return n
+		}
+	}
+	return all
+}
+
 // nextKey returns the index of the first key frame at or after i, going round.
 func (c *clip) nextKey(i int) int {
 	for n := range c.units {

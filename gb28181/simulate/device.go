@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +27,7 @@ type device struct {
 	id       string
 	tag      string // of From in what we begin
 	callID   string // of all REGISTERs (RFC 3261 §10.2)
+	proof    string // algorithm of the digest that was asked for last, "" for none; of run's goroutine
 	faults   atomic.Uint32
 	wake     chan struct{} // the registration is to be made anew
 	channels []*channel
@@ -163,11 +163,7 @@ func (d *device) contact(l *line) string { return fmt.Sprintf("<sip:%s@%s>", d.i
 // transact sends a request and waits for its final answer; over UDP it repeats
 // it as RFC 3261 §17.1.2 says, for 8 s at most. nil means that none came.
 func (d *device) transact(ctx context.Context, m *message) *message {
-	lower := &message{} // get wants lower-case names
-	for _, h := range m.headers {
-		lower.headers = append(lower.headers, header{strings.ToLower(h.name), h.value})
-	}
-	key := lower.get("call-id") + " " + lower.get("cseq")
+	key := m.get("call-id") + " " + m.get("cseq")
 	answer := make(chan *message, 4)
 	d.mu.Lock()
 	l := d.line
@@ -179,11 +175,11 @@ func (d *device) transact(ctx context.Context, m *message) *message {
 		d.mu.Unlock()
 	}()
 	text, wait, left := m.bytes(), 500*time.Millisecond, 8*time.Second
-	if l.proto == "TCP" {
+	if l.proto != "UDP" {
 		wait = left
 	}
 	for left > 0 {
-		if l.send(text) != nil && l.proto == "TCP" {
+		if l.send(text) != nil && l.proto != "UDP" {
 			return nil
 		}
 		t := time.NewTimer(wait)

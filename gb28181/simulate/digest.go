@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"strings"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // challenge is a WWW-Authenticate header (RFC 7616 §3.3).
@@ -85,6 +87,8 @@ func newHash(algorithm string) func() hash.Hash {
 		return md5.New
 	case "SHA-256":
 		return sha256.New
+	case "SM3":
+		return sm3.New
 	}
 	return nil
 }

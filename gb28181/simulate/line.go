@@ -3,18 +3,20 @@ package simulate
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
 
-// line carries a device's SIP: a UDP socket, shared or its own, or a TCP
+// line carries a device's SIP: a UDP socket, shared or its own, or a TCP or TLS
 // connection.
 type line struct {
-	proto string // "UDP" or "TCP", as in Via
+	proto string // "UDP", "TCP" or "TLS", as in Via
 	local string // host:port that the platform sees, as far as we know
 	send  func([]byte) error
 }
@@ -96,16 +98,20 @@ func (s *Simulator) whose(m *message) *device {
 // branchForm begins the branch of what a device sends: its number stands in it.
 const branchForm = "z9hG4bK%d-"
 
-// dial opens the device's TCP connection and reads it until it or lines ends;
-// lost is closed then.
+// dial opens the device's TCP or TLS connection and reads it until it or lines
+// ends; lost is closed then.
 func (d *device) dial(lines context.Context) (lost <-chan struct{}, err error) {
-	c, err := (&net.Dialer{Timeout: 5 * time.Second, LocalAddr: net.TCPAddrFromAddrPort(addrPort(d.sim.opt.Bind, 0))}).
-		DialContext(lines, "tcp", d.sim.server.String())
+	dialer := &net.Dialer{Timeout: 5 * time.Second, LocalAddr: net.TCPAddrFromAddrPort(addrPort(d.sim.opt.Bind, 0))}
+	dial := dialer.DialContext
+	if d.sim.opt.Transport == "tls" {
+		dial = (&tls.Dialer{NetDialer: dialer, Config: d.sim.opt.TLS}).DialContext
+	}
+	c, err := dial(lines, "tcp", d.sim.server.String())
 	if err != nil {
 		return nil, err
 	}
 	var one sync.Mutex // writes do not mix
-	d.setLine(&line{proto: "TCP", local: c.LocalAddr().String(), send: func(b []byte) error {
+	d.setLine(&line{proto: strings.ToUpper(d.sim.opt.Transport), local: c.LocalAddr().String(), send: func(b []byte) error {
 		one.Lock()
 		defer one.Unlock()
 		_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))

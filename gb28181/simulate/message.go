@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// message is one SIP message (RFC 3261 §7) as lines of text. Header names are
-// kept in lower case, in order.
+// message is one SIP message (RFC 3261 §7) as lines of text. Headers are kept in
+// order, compact names as long ones; the case of a name means nothing.
 type message struct {
 	method, uri string // of a request
 	status      int    // of a response
@@ -69,10 +69,10 @@ func parseMessage(b []byte) (*message, error) {
 	return m, nil
 }
 
-// get returns the first header of that name in lower case, or "".
+// get returns the first header of that name, or "".
 func (m *message) get(name string) string {
 	for _, h := range m.headers {
-		if h.name == name {
+		if strings.EqualFold(h.name, name) {
 			return h.value
 		}
 	}
@@ -83,7 +83,7 @@ func (m *message) get(name string) string {
 func (m *message) all(name string) []string {
 	var list []string
 	for _, h := range m.headers {
-		if h.name == name {
+		if strings.EqualFold(h.name, name) {
 			list = append(list, h.value)
 		}
 	}

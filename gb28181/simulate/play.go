@@ -81,7 +81,7 @@ func (s *session) play(ctx context.Context, m *media) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	due := time.Now()
-	for !history || p.at < length {
+	for !history || !p.ended(length) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -122,50 +122,5 @@ func (s *session) wait(ctx context.Context, m *media) error {
 		return ctx.Err()
 	case <-m.gone:
 		return errors.New("the platform closed the media connection")
-	}
-}
-
-// playhead is the place in a clip that is played round and round.
-type playhead struct {
-	clip    *clip
-	every   time.Duration // at least one key frame in this time; 0: as they come
-	scale   float64
-	paused  bool
-	index   int           // of the next unit
-	at      time.Duration // media time of the next unit, which never goes round
-	lastKey time.Duration
-}
-
-// take returns the next unit; at is its time until step is called.
-func (p *playhead) take() *unit {
-	if p.every > 0 && p.at-p.lastKey >= p.every {
-		p.toKey()
-	}
-	u := &p.clip.units[p.index]
-	if u.key {
-		p.lastKey = p.at
-	}
-	return u
-}
-
-// step goes on to the next unit and returns the time until it is due.
-func (p *playhead) step() time.Duration {
-	p.index = (p.index + 1) % len(p.clip.units)
-	p.at += p.clip.interval
-	return time.Duration(float64(p.clip.interval) / p.scale)
-}
-
-func (p *playhead) toKey() { p.index = p.clip.nextKey(p.index) }
-
-// obey changes speed, place or rest.
-func (p *playhead) obey(o order) {
-	p.paused = o.pause
-	if o.scale > 0 {
-		p.scale = o.scale
-	}
-	if o.seek >= 0 && !o.pause {
-		p.at = o.seek
-		p.lastKey = o.seek
-		p.index = p.clip.nextKey(int(o.seek/p.clip.interval) % len(p.clip.units))
 	}
 }

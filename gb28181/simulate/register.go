@@ -3,7 +3,9 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,7 +26,7 @@ func (d *device) run(ctx, lines context.Context) {
 // live is one registration, from the first REGISTER to its loss.
 func (d *device) live(ctx, lines context.Context) {
 	lost := (<-chan struct{})(nil)
-	if d.sim.opt.Transport == "tcp" {
+	if d.sim.opt.Transport != "udp" {
 		var err error
 		if lost, err = d.dial(lines); err != nil {
 			d.event("", EventLost, "connect: %v", err)
@@ -40,7 +42,7 @@ func (d *device) live(ctx, lines context.Context) {
 	d.mu.Lock()
 	d.running = running
 	d.mu.Unlock()
-	d.event("", EventRegistered, "")
+	d.event("", EventRegistered, "%s", d.proof)
 	d.keep(ctx, lost)
 	stop()
 	d.hangUp()
@@ -61,13 +63,18 @@ func (d *device) register(ctx context.Context, expires time.Duration) bool {
 	if d.sim.opt.Version >= "3.0" {
 		more = append(more, header{"X-GB-ver", d.sim.opt.Version})
 	}
-	r := d.transact(ctx, d.build("REGISTER", place{uri, d.callID, self + ";tag=" + d.tag, self}, "", nil, more...))
+	first := more
+	if d.sim.opt.Digest != "MD5" { // else the platform would ask for what every device has
+		first = append(slices.Clip(more), header{"Authorization", fmt.Sprintf("Capability algorithm=\"H:%s\"", d.sim.opt.Digest)})
+	}
+	r := d.transact(ctx, d.build("REGISTER", place{uri, d.callID, self + ";tag=" + d.tag, self}, "", nil, first...))
 	if r != nil && r.status == 401 {
 		c, ok := pick(r.all("www-authenticate"), d.sim.opt.Digest)
 		if !ok {
 			d.event("", EventRefused, "401 with a challenge that has no known algorithm")
 			return false
 		}
+		d.proof = strings.ToUpper(c.algorithm)
 		proof := c.authorization(d.id, d.sim.opt.Password, "REGISTER", uri, random(), 1)
 		r = d.transact(ctx, d.build("REGISTER", place{uri, d.callID, self + ";tag=" + d.tag, self}, "", nil, append(more, header{"Authorization", proof})...))
 	}

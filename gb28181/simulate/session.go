@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -33,7 +34,7 @@ type session struct {
 // order is what an INFO changes.
 type order struct {
 	pause bool
-	scale float64       // 0: as before
+	scale float64       // 0: as before; below 0: backwards
 	seek  time.Duration // -1: none
 }
 
@@ -69,12 +70,7 @@ func (d *device) onInvite(m *message) *message {
 		return m.answer(500, random())
 	}
 	r := m.answer(200, random(), header{"Content-Type", "APPLICATION/SDP"})
-	for _, h := range r.headers {
-		if h.name == "To" {
-			s.from = h.value
-		}
-	}
-	s.to, s.target = m.get("from"), address(m.get("contact"))
+	s.from, s.to, s.target = r.get("to"), m.get("from"), address(m.get("contact"))
 	if s.target == "" {
 		s.target = address(s.to)
 	}
@@ -265,8 +261,9 @@ func (d *device) onInfo(m *message) *message {
 	default:
 		return m.answer(400, "")
 	}
-	if o.scale < 0 || o.scale > 64 {
-		return m.answer(400, "") // no reverse
+	backwards := d.sim.opt.Version >= "3.0" && s.offer.name == "Playback" // new in 2022, and of records only
+	if math.Abs(o.scale) > 64 || (o.scale < 0 && !backwards) {
+		return m.answer(400, "")
 	}
 	select {
 	case s.orders <- o:

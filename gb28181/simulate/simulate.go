@@ -8,6 +8,7 @@ package simulate
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,9 +35,10 @@ type Options struct {
 	Name     string // of the devices; default 模拟录像机
 	Password string // default: none, which a platform takes only where it is told to
 
-	Transport string        // of SIP: "udp" or "tcp"; default udp
+	Transport string        // of SIP: "udp", "tcp" or "tls"; default udp
+	TLS       *tls.Config   // of Transport "tls"; nil: the platform's certificate is held against the system's roots
 	OwnSocket bool          // one UDP socket for each device; default: all share one
-	Digest    string        // which of several challenges is answered: "MD5" or "SHA-256"; default MD5
+	Digest    string        // "MD5", "SHA-256" or, in 3.0, "SM3": another than MD5 is announced, and answered if the platform asks for it; default MD5
 	Version   string        // X-GB-ver: "2.0" or "3.0"; default 3.0. "2.0" sends none of what 2022 added
 	Expires   time.Duration // of the registration; default 24 h
 	Keepalive time.Duration // default 60 s
@@ -74,8 +76,8 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventRegistered   EventKind = "registered"
-	EventRefused      EventKind = "refused" // the platform answers REGISTER with an error; Text has the status
+	EventRegistered   EventKind = "registered" // Text has the algorithm of the digest, if the platform named one
+	EventRefused      EventKind = "refused"    // the platform answers REGISTER with an error; Text has the status
 	EventUnregistered EventKind = "unregistered"
 	EventLost         EventKind = "lost"    // the platform does not answer
 	EventQuery        EventKind = "query"   // Text has the CmdType
@@ -131,6 +133,15 @@ func New(opt Options) (*Simulator, error) {
 		return nil, fmt.Errorf("simulate: %s is another machine: devices that are not real belong into a list of real ones only when somebody says so (AllowRemote, --allow-remote)", opt.Server)
 	}
 	s := &Simulator{opt: opt, server: server, byID: make(map[string]*device)}
+	if opt.Transport == "tls" {
+		s.opt.TLS = opt.TLS.Clone() // of nil: nil
+		if s.opt.TLS == nil {
+			s.opt.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		if s.opt.TLS.ServerName == "" {
+			s.opt.TLS.ServerName, _, _ = net.SplitHostPort(opt.Server) // it has been resolved: it has a port
+		}
+	}
 	if !opt.Bind.IsValid() {
 		if s.opt.Bind, err = facing(server); err != nil {
 			return nil, fmt.Errorf("simulate: %w", err)
@@ -173,8 +184,8 @@ func (o *Options) complete() error {
 		def(&o.Charset, "GB2312")
 	}
 	def(&o.Charset, "UTF-8")
-	o.Devices, o.Channels, o.PageSize = max(o.Devices, 1), max(o.Channels, 1), max(o.PageSize, 0)
-	if o.PageSize == 0 {
+	o.Devices, o.Channels = max(o.Devices, 1), max(o.Channels, 1)
+	if o.PageSize < 1 {
 		o.PageSize = 10
 	}
 	for _, d := range []struct {
@@ -190,10 +201,12 @@ func (o *Options) complete() error {
 		return errors.New("ServerID: write the platform's 20-digit ID")
 	case len(o.FirstID) != 20:
 		return errors.New("FirstID: write 20 digits")
-	case o.Transport != "udp" && o.Transport != "tcp":
-		return errors.New("transport: write udp or tcp")
-	case o.Digest != "MD5" && o.Digest != "SHA-256":
-		return errors.New("digest: write MD5 or SHA-256")
+	case o.Transport != "udp" && o.Transport != "tcp" && o.Transport != "tls":
+		return errors.New("transport: write udp, tcp or tls")
+	case o.Digest != "MD5" && o.Digest != "SHA-256" && o.Digest != "SM3":
+		return errors.New("digest: write MD5, SHA-256 or SM3")
+	case o.Digest == "SM3" && o.Version < "3.0":
+		return errors.New("digest: SM3 came with the edition of 2022: write version 3.0")
 	case o.Charset != "UTF-8" && o.Charset != "GB2312":
 		return errors.New("charset: write UTF-8 or GB2312")
 	case o.Devices*o.Channels > 999_999:

@@ -39,6 +39,7 @@ type platform struct {
 	peer      *net.UDPAddr
 	algorithm string
 	expires   []string
+	announced string     // in the first REGISTER
 	messages  []*message // MESSAGE and NOTIFY, with bodies
 	answers   map[string]*message
 	n         int
@@ -83,7 +84,8 @@ func (p *platform) serve() {
 // register checks the password with another's digest.
 func (p *platform) register(m *message) *message {
 	auth := m.get("authorization")
-	if auth == "" {
+	if auth == "" || strings.HasPrefix(auth, "Capability") {
+		p.announced = auth
 		return m.answer(401, "t", header{"WWW-Authenticate", fmt.Sprintf(`Digest realm="3611270000", nonce="n,1", qop="auth", algorithm=%s`, p.algorithm)})
 	}
 	c, err := digest.ParseCredentials(auth)
@@ -202,6 +204,10 @@ func TestRegisters(t *testing.T) {
 			w := newWorld(t, Options{Digest: algorithm, Keepalive: 20 * time.Millisecond})
 			w.eventually("keepalives", func() bool { return w.sim.Stats().Keepalives >= 3 })
 			require.Contains(t, w.bodies("Keepalive")[0], "<DeviceID>"+deviceID+"</DeviceID>")
+			w.platform.mu.Lock()
+			defer w.platform.mu.Unlock()
+			require.Equal(t, algorithm != "MD5", strings.Contains(w.announced, algorithm), "what every device has is not announced")
+			require.True(t, w.heard(EventRegistered, algorithm))
 		})
 	}
 }
@@ -437,6 +443,54 @@ func TestUnknownChannelAndNoVideo(t *testing.T) {
 	require.Equal(t, 486, w.ask("INVITE", camera1, "APPLICATION/SDP", sdp).status)
 	require.Equal(t, 481, w.ask("BYE", camera1, "", "").status)
 	require.Equal(t, 405, w.ask("PRACK", camera1, "", "").status)
+}
+
+// place of a picture in a record, by its index in the clip and its time.
+type shown struct {
+	index int
+	at    time.Duration
+}
+
+func TestPlaybackBackwards(t *testing.T) {
+	c := &clip{interval: 100 * time.Millisecond}
+	for i := range 9 {
+		c.units = append(c.units, unit{key: i == 0 || i == 4})
+	}
+	at := func(tenths ...int) (list []shown) {
+		for i := 0; i < len(tenths); i += 2 {
+			list = append(list, shown{tenths[i], time.Duration(tenths[i+1]) * c.interval})
+		}
+		return list
+	}
+	for name, x := range map[string]struct {
+		forward int // units before it turns
+		every   time.Duration
+		order   order
+		want    []shown
+	}{
+		"from within a group":       {6, 0, order{scale: -2, seek: -1}, at(4, 4, 5, 5, 0, 0, 1, 1, 2, 2, 3, 3)},
+		"from a key frame":          {4, 0, order{scale: -1, seek: -1}, at(0, 0, 1, 1, 2, 2, 3, 3)},
+		"round the clip":            {10, 0, order{scale: -1, seek: -1}, at(0, 9, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 0, 0, 1, 1, 2, 2, 3, 3)},
+		"only the begin of a group": {6, 200 * time.Millisecond, order{scale: -1, seek: -1}, at(0, 4, 1, 5, 4, 2, 5, 3, 0, 0, 1, 1)},
+		"after a seek":              {1, 0, order{scale: -1, seek: 400 * time.Millisecond}, at(0, 0, 1, 1, 2, 2, 3, 3)},
+		"to the beginning":          {1, 0, order{scale: -1, seek: 0}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := playhead{clip: c, every: x.every, scale: 1}
+			for range x.forward {
+				p.take()
+				p.step()
+			}
+			p.obey(x.order)
+			var got []shown
+			for !p.ended(time.Hour) && len(got) < 50 {
+				p.take()
+				got = append(got, shown{p.index, p.at})
+				require.Equal(t, time.Duration(float64(c.interval)/-x.order.scale), p.step())
+			}
+			require.Equal(t, x.want, got)
+		})
+	}
 }
 
 func TestRefusesAnotherMachine(t *testing.T) {

@@ -30,18 +30,12 @@ func (d *device) onSubscribe(m *message) *message {
 		expires = 600
 	}
 	r := m.answer(200, d.tag, header{"Expires", strconv.Itoa(expires)}, header{"Event", m.get("event")})
-	to := ""
-	for _, h := range r.headers {
-		if h.name == "To" {
-			to = h.value
-		}
-	}
 	d.mu.Lock()
 	r.headers = append(r.headers, header{"Contact", d.contact(d.line)})
 	if expires == 0 {
 		delete(d.subs, kind)
 	} else {
-		d.subs[kind] = &subscription{event: m.get("event"), callID: m.get("call-id"), from: to, to: m.get("from"), target: address(m.get("contact"))}
+		d.subs[kind] = &subscription{event: m.get("event"), callID: m.get("call-id"), from: r.get("to"), to: m.get("from"), target: address(m.get("contact"))}
 	}
 	d.mu.Unlock()
 	d.event("", EventSubscribed, "%s %d", kind, expires)

@@ -15,6 +15,9 @@ type Tx struct {
 	stmts   map[string]*sql.Stmt // prepared in this transaction, which closes them; nil where the driver keeps its own
 	now     time.Time
 	changes []Change              // numbered when fn has returned
+	alerts  map[string]*keptAlert // what Save has read
+	dirty   []*keptAlert          // of them, what is written when fn has returned
+	shown   [][]any               // pictures that they show, written before them
 	nodes   map[string]*nodeState // of the nodes that were heard of, written when fn has returned
 }
 
@@ -39,6 +42,9 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error
 		t.stmts = map[string]*sql.Stmt{}
 	}
 	if err := fn(t); err != nil {
+		return nil, err
+	}
+	if err := t.writeAlerts(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.writeNodes(ctx); err != nil {

@@ -97,15 +97,15 @@ func (t *Tx) writeAlerts(ctx context.Context) error {
 	return nil
 }
 
-// rowsAtOnce is how many rows one statement reads or writes: every database takes
-// so many arguments, and the text of the statement stays small.
+// rowsAtOnce is how many rows one statement reads or writes at most: every
+// database takes so many arguments, and the text of the statement stays small.
 const rowsAtOnce = 128
 
 // insert writes rows of so many columns between the head of a statement and its
 // tail, by powers of two, so that there are few different statements to prepare.
 func (t *Tx) insert(ctx context.Context, head string, columns int, tail string, rows [][]any) error {
 	for len(rows) > 0 {
-		n := min(powerOfTwo(len(rows)+1)/2, rowsAtOnce)
+		n := min(powerOfTwo(len(rows)+1)/2, t.rows)
 		q := make([]string, n)
 		args := make([]any, 0, n*columns)
 		for i, row := range rows[:n] {

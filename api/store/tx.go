@@ -12,6 +12,7 @@ import (
 // Statements use $1, $2… for their arguments. It must not be kept.
 type Tx struct {
 	tx      *sql.Tx
+	rows    int                  // of the engine
 	stmts   map[string]*sql.Stmt // prepared in this transaction, which closes them; nil where the driver keeps its own
 	now     time.Time
 	changes []Change              // numbered when fn has returned
@@ -83,7 +84,7 @@ func (s *Store) begin(ctx context.Context, db *sql.DB, opt *sql.TxOptions) (*Tx,
 	if err != nil {
 		return nil, fmt.Errorf("store: begin: %w", err)
 	}
-	return &Tx{tx: tx, now: fromMicro(micro(s.opt.Now()))}, nil
+	return &Tx{tx: tx, rows: s.engine.rows, now: fromMicro(micro(s.opt.Now()))}, nil
 }
 
 // run executes a statement of the engine, if it has one.

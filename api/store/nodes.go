@@ -62,7 +62,7 @@ func (t *Tx) node(ctx context.Context, e *api.Envelope, seen int64) (*nodeState,
 	err := t.QueryRow(ctx, `SELECT last_seq, newest_at, seen_at, started_at FROM nodes WHERE name = $1`, e.Node).
 		Scan(&n.last, &n.newest, &n.seen, &n.started)
 	if errors.Is(err, sql.ErrNoRows) {
-		n = nodeState{last: int64(e.Seq), newest: micro(e.Time), seen: seen}
+		n = nodeState{last: int64(e.Seq), newest: Micro(e.Time), seen: seen}
 		_, err = t.Exec(ctx, `INSERT INTO nodes (name, last_seq, newest_at, seen_at) VALUES ($1, $2, $3, $4)`, e.Node, n.last, n.newest, n.seen)
 	}
 	if err != nil {
@@ -109,10 +109,10 @@ func (t *Tx) writeGaps(ctx context.Context, node string, gaps []*gap) error {
 // true when the node began to number anew: a number that was passed long ago,
 // under a time later than any seen.
 func (t *Tx) trackNode(ctx context.Context, e *api.Envelope) (restarted bool, err error) {
-	seq, sent := int64(e.Seq), micro(e.Time)
+	seq, sent := int64(e.Seq), Micro(e.Time)
 	// A backlog read after a night says nothing of the node's life now, and a
 	// node's clock may be ahead: the earlier of the two clocks is the safe one.
-	seen := min(sent, micro(t.Now()))
+	seen := min(sent, Micro(t.Now()))
 	n, err := t.node(ctx, e, seen)
 	if err != nil {
 		return false, fmt.Errorf("node %s: %w", e.Node, err)
@@ -134,7 +134,7 @@ func (t *Tx) trackNode(ctx context.Context, e *api.Envelope) (restarted bool, er
 	n.newest, n.seen = max(n.newest, sent), max(n.seen, seen)
 	if err == nil && e.NodeUp != nil && sent >= newest {
 		if err = t.closeStale(ctx, e.Node, n.started, e.NodeUp.Started); err == nil {
-			n.started = micro(e.NodeUp.Started)
+			n.started = Micro(e.NodeUp.Started)
 			err = t.describeNode(ctx, e)
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Store) Nodes(ctx context.Context) ([]NodeRow, error) {
 					return fmt.Errorf("node %s: kept report: %w", n.Name, err)
 				}
 			}
-			n.Started, n.Seen = fromMicro(started), fromMicro(seen)
+			n.Started, n.Seen = FromMicro(started), FromMicro(seen)
 			out = append(out, n)
 			return nil
 		})

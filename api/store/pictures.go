@@ -169,7 +169,7 @@ func isHash(s string) bool {
 
 // show lets an alert show a picture that is kept.
 func (t *Tx) show(a *keptAlert, p *api.AlertPicture) {
-	t.shown = append(t.shown, []any{p.SHA256, p.Bytes, micro(p.At)})
+	t.shown = append(t.shown, []any{p.SHA256, p.Bytes, Micro(p.At)})
 	a.picture = sql.NullString{String: p.SHA256, Valid: true}
 }
 

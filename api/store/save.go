@@ -184,7 +184,7 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming) (bool,
 	if row.body == "" {
 		t.describeAlert(row, e, &a)
 	}
-	row.phase, row.start, row.body = string(a.Phase), micro(a.Start), string(after)
+	row.phase, row.start, row.body = string(a.Phase), Micro(a.Start), string(after)
 	return true, t.touch(ctx, row)
 }
 
@@ -195,7 +195,7 @@ func (t *Tx) describeAlert(row *keptAlert, e *api.Envelope, a *api.Alert) {
 		late = 0
 	}
 	row.camera, row.node, row.kind = string(a.Camera), e.Node, string(a.Kind)
-	row.received, row.late = micro(t.Now()), late.Microseconds()
+	row.received, row.late = Micro(t.Now()), late.Microseconds()
 }
 
 // lastOfEach keeps the latest change of each thing, in order: a batch often

@@ -15,7 +15,7 @@ import (
 // else would: the wall would say "ongoing" for ever. They end when they were
 // last seen. What the earlier life still had in its outbox came before this.
 func (t *Tx) closeStale(ctx context.Context, node string, known int64, started time.Time) error {
-	if known == micro(started) {
+	if known == Micro(started) {
 		return nil // the same life as before: it repeats its report
 	}
 	if err := t.writeAlerts(ctx); err != nil { // what the query below looks for
@@ -24,7 +24,7 @@ func (t *Tx) closeStale(ctx context.Context, node string, known int64, started t
 	var stale []api.Alert
 	var ids []string
 	err := t.each(ctx, `SELECT body FROM alerts WHERE node = $1 AND phase <> $2 AND start_at < $3`,
-		[]any{node, string(api.Closed), micro(started)}, func(r *sql.Rows) error {
+		[]any{node, string(api.Closed), Micro(started)}, func(r *sql.Rows) error {
 			var body string
 			var a api.Alert
 			if err := r.Scan(&body); err != nil {
@@ -66,7 +66,7 @@ func (t *Tx) closeLate(e *api.Envelope, a *api.Alert) {
 	if a.Phase == api.Closed || e.Time.IsZero() {
 		return
 	}
-	if started := t.nodes[e.Node].started; micro(e.Time) < started && micro(a.Last) < started {
+	if started := t.nodes[e.Node].started; Micro(e.Time) < started && Micro(a.Last) < started {
 		closeAtLast(a)
 	}
 }

@@ -84,7 +84,7 @@ func (s *Store) begin(ctx context.Context, db *sql.DB, opt *sql.TxOptions) (*Tx,
 	if err != nil {
 		return nil, fmt.Errorf("store: begin: %w", err)
 	}
-	return &Tx{tx: tx, rows: s.engine.rows, now: fromMicro(micro(s.opt.Now()))}, nil
+	return &Tx{tx: tx, rows: s.engine.rows, now: FromMicro(Micro(s.opt.Now()))}, nil
 }
 
 // run executes a statement of the engine, if it has one.
@@ -173,20 +173,29 @@ func (t *Tx) each(ctx context.Context, query string, args []any, scan func(*sql.
 	return rows.Err()
 }
 
-// micro is the database's form of a time. The zero time is 0.
-func micro(t time.Time) int64 {
+// Micro is the database's form of a time: microseconds since 1970. The zero time
+// is 0.
+func Micro(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMicro()
 }
 
-// fromMicro is the opposite of micro, in UTC.
-func fromMicro(us int64) time.Time {
+// FromMicro is the opposite of Micro, in UTC.
+func FromMicro(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
+}
+
+// Flag is the database's form of a truth value, 0 or 1.
+func Flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // notFound turns the driver's word for an empty answer into ours.

@@ -257,6 +257,17 @@ func (f *Fleet) States() []State {
 	return all
 }
 
+// State returns the state of a camera, and whether there is such a camera.
+func (f *Fleet) State(id CameraID) (State, bool) {
+	f.mu.Lock()
+	w := f.workers[id]
+	f.mu.Unlock()
+	if w == nil {
+		return State{}, false
+	}
+	return w.states.get(), true
+}
+
 // Cameras returns the record of every camera, in the order of their IDs.
 func (f *Fleet) Cameras() []Camera {
 	var all []Camera

@@ -423,10 +423,8 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 	e.posts[id] = p
 	e.mu.Unlock()
 	// What the fleet said of the camera before this post stood.
-	for _, s := range e.fleet.States() {
-		if s.Camera == id {
-			e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
-		}
+	if s, ok := e.fleet.State(id); ok {
+		e.send(p.do(func(en *alert.Engine) []alert.Alert { return en.State(s, time.Now()) }))
 	}
 	a.Run(ctx, q)
 	e.mu.Lock()

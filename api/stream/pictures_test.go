@@ -14,12 +14,12 @@ import (
 func TestPicturesGoOnBesideLiveAlerts(t *testing.T) {
 	_, c := redisServer(t)
 	o := openBox(t, t.TempDir(), OutboxOptions{})
-	const pictures = 40
+	const pictures = 20
 	for i := range pictures {
 		mustPut(t, o, alertEnvelope("cam-1", i, 100))
 	}
 	stopLive := background(t, func(ctx context.Context) error {
-		tick := time.NewTicker(2 * time.Millisecond)
+		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for n := 0; ; n++ {
 			select {
@@ -44,7 +44,7 @@ func TestPicturesGoOnBesideLiveAlerts(t *testing.T) {
 			}
 		}
 		return n == pictures
-	}, 15*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	stopLive()
 	stopProducer()
 	stopConsumer()

@@ -61,7 +61,7 @@ func TestBlobs(t *testing.T) {
 		ctx := t.Context()
 		var all []blob
 		var names []string
-		for _, seed := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} {
+		for _, seed := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} { // so many that they are synced together
 			p := jpeg(seed, noon)
 			all, names = append(all, blob{p.SHA256, p.JPEG}), append(names, blobName(p.SHA256))
 		}

@@ -9,40 +9,28 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // disk keeps pictures in a folder.
 type disk struct{ dir string }
 
-// writeAtOnce is how many files are written at a time: the file system makes those
-// durable together that wait for it together. A sync of the whole file system
-// would wait for what others have written, too.
-const writeAtOnce = 16
-
 // put writes in place, without another name first: bytes that nobody was told of
 // matter to nobody, and writing the same bytes over a whole picture changes
 // nothing for who reads it meanwhile.
 func (d disk) put(_ context.Context, pictures []blob) error {
-	var g errgroup.Group
-	g.SetLimit(writeAtOnce)
-	folders := map[string]bool{}
 	for _, p := range pictures {
-		path := d.path(blobName(p.sha))
-		folders[filepath.Dir(path)] = true
-		g.Go(func() error { return d.write(path, p.jpeg) })
+		if err := d.write(p, len(pictures) < syncTogether); err != nil {
+			return err
+		}
 	}
-	if err := g.Wait(); err != nil {
-		return err
+	if len(pictures) < syncTogether {
+		return nil
 	}
-	for folder := range folders {
-		g.Go(func() error { return syncFolder(folder) })
-	}
-	return g.Wait()
+	return syncFileSystem(d.dir)
 }
 
-func (d disk) write(path string, jpeg []byte) error {
+func (d disk) write(p blob, durable bool) error {
+	path := d.path(blobName(p.sha))
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := d.makeFolder(filepath.Dir(path)); err != nil {
@@ -53,14 +41,17 @@ func (d disk) write(path string, jpeg []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(jpeg)
+	_, err = f.Write(p.jpeg)
 	if err == nil {
-		err = f.Truncate(int64(len(jpeg)))
+		err = f.Truncate(int64(len(p.jpeg)))
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err == nil && durable {
+		err = syncFolder(filepath.Dir(path))
+	}
+	return err
 }
 
 func (d disk) makeFolder(folder string) error {

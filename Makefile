@@ -10,7 +10,7 @@ REVIVE := github.com/mgechev/revive@v1.15.0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.version=$(VERSION)
 
-.PHONY: help run build check test lint ui ui-check race e2e chaos bench bench-gb28181 fuzz fmt clean
+.PHONY: help run build check test lint ui ui-check race e2e chaos soak bench bench-gb28181 fuzz fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -54,6 +54,11 @@ e2e: build ## the built binary, real Redis, real clips, a real browser
 chaos: build ## ten minutes of blows against real processes; prints what was lost: nothing
 	@deployments/packages.sh test
 	SHARPEYES_CHAOS=full $(GO) test -count=1 -timeout 20m -run TestChaos -v ./cmd/sharpeyes
+
+SHARPEYES_SOAK ?= 1h
+soak: build ## an hour of steady alerts and outages; fails if memory or descriptors grow
+	@deployments/packages.sh test
+	SHARPEYES_SOAK=$(SHARPEYES_SOAK) $(GO) test -count=1 -timeout 25h -run TestSoak -v ./cmd/sharpeyes
 
 $(UI)/node_modules: $(UI)/package-lock.json
 	cd $(UI) && npm ci --no-audit --no-fund

@@ -81,7 +81,7 @@ func (r *Register) write(ctx context.Context, key string, l Look) (int64, error)
 				reason_code, reason_text, case_no, cameras, alert, footage_from, footage_to, blurred, prev_hash, hash)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 			row.Seq, row.At.UnixMicro(), l.Login, l.Name, l.Unit, l.Post, l.ClientIP, string(l.Action),
-			string(l.Reason), l.ReasonText, l.CaseNo, string(cameras), l.Alert, micro(l.From), micro(l.To), flag(l.Blurred), row.PrevHash, row.Hash)
+			string(l.Reason), l.ReasonText, l.CaseNo, string(cameras), l.Alert, store.Micro(l.From), store.Micro(l.To), store.Flag(l.Blurred), row.PrevHash, row.Hash)
 		if err == nil && key != "" {
 			_, err = t.Exec(ctx, `INSERT INTO register_keys (key, seq) VALUES ($1, $2)`, key, row.Seq)
 		}
@@ -120,9 +120,9 @@ func (r *Row) digest() string {
 	for _, c := range r.Cameras {
 		text(c)
 	}
-	number(micro(r.From))
-	number(micro(r.To))
-	number(int64(flag(r.Blurred)))
+	number(store.Micro(r.From))
+	number(store.Micro(r.To))
+	number(int64(store.Flag(r.Blurred)))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -138,7 +138,7 @@ func scan(rows *sql.Rows) (Row, error) {
 	if err != nil {
 		return r, err
 	}
-	r.At, r.From, r.To = time.UnixMicro(at).UTC(), fromMicro(from), fromMicro(to)
+	r.At, r.From, r.To = time.UnixMicro(at).UTC(), store.FromMicro(from), store.FromMicro(to)
 	// A damaged list is what Verify is to find, not an error of reading: it
 	// becomes a list that the hash does not fit.
 	if json.Unmarshal([]byte(cameras), &r.Cameras) != nil {
@@ -192,25 +192,4 @@ func eachIn(ctx context.Context, t *store.Tx, query string, args []any, fn func(
 		}
 	}
 	return rows.Err()
-}
-
-func micro(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicro(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
-}
-
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

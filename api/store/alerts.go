@@ -156,7 +156,7 @@ func (t *Tx) SetTriage(ctx context.Context, id string, status Status, tr *Triage
 	}
 	args := []any{id, string(status), nil, nil, nil, nil, nil, nil, nil}
 	if tr != nil {
-		args = []any{id, string(status), tr.By, tr.Name, tr.Unit, micro(tr.At), tr.Reason, tr.Note, nil}
+		args = []any{id, string(status), tr.By, tr.Name, tr.Unit, Micro(tr.At), tr.Reason, tr.Note, nil}
 	}
 	if eventNo != "" {
 		args[8] = eventNo
@@ -190,9 +190,9 @@ func scanAlert(r scanner) (AlertRow, error) {
 	if err != nil {
 		return row, err
 	}
-	row.ReceivedAt, row.LateBy, row.EventNo = fromMicro(received), time.Duration(late)*time.Microsecond, event.String
+	row.ReceivedAt, row.LateBy, row.EventNo = FromMicro(received), time.Duration(late)*time.Microsecond, event.String
 	if at.Valid {
-		row.Triage = &Triage{By: login.String, Name: name.String, Unit: unit.String, At: fromMicro(at.Int64), Reason: reason.String, Note: note.String}
+		row.Triage = &Triage{By: login.String, Name: name.String, Unit: unit.String, At: FromMicro(at.Int64), Reason: reason.String, Note: note.String}
 	}
 	err = json.Unmarshal([]byte(body), &row.Alert)
 	switch p := row.Alert.Picture; {

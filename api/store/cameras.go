@@ -57,9 +57,9 @@ func (t *Tx) saveCamera(ctx context.Context, e *api.Envelope) (bool, error) {
 			reported_at = excluded.reported_at, reported_seq = excluded.reported_seq, removed = excluded.removed
 		WHERE excluded.reported_at > cameras.reported_at
 			OR (excluded.reported_at = cameras.reported_at AND excluded.reported_seq > cameras.reported_seq)`,
-		string(c.ID), e.Node, string(record), string(state), c.Division, c.Point, c.LegalBasis, flag(c.InUse),
+		string(c.ID), e.Node, string(record), string(state), c.Division, c.Point, c.LegalBasis, Flag(c.InUse),
 		st.Registered.Value.String(), st.Transport.Value.String(), st.Frames.Value.String(),
-		st.Picture.Value.String(), st.Recording.Value.String(), micro(e.Time), int64(e.Seq), flag(e.Camera.Removed))
+		st.Picture.Value.String(), st.Recording.Value.String(), Micro(e.Time), int64(e.Seq), Flag(e.Camera.Removed))
 	if err != nil {
 		return false, fmt.Errorf("camera %s: %w", c.ID, err)
 	}
@@ -155,7 +155,7 @@ func (t *Tx) cameras(ctx context.Context, query string, args ...any) ([]CameraRo
 		if err := r.Scan(&record, &state, &c.Node, &reported, &c.Removed, &seen); err != nil {
 			return err
 		}
-		c.Reported, c.NodeSeen = fromMicro(reported), fromMicro(seen)
+		c.Reported, c.NodeSeen = FromMicro(reported), FromMicro(seen)
 		out = append(out, c)
 		return errors.Join(json.Unmarshal([]byte(record), &out[len(out)-1].Camera), json.Unmarshal([]byte(state), &out[len(out)-1].State))
 	})
@@ -163,12 +163,4 @@ func (t *Tx) cameras(ctx context.Context, query string, args ...any) ([]CameraRo
 		return nil, fmt.Errorf("store: cameras: %w", err)
 	}
 	return out, nil
-}
-
-// flag is the database's form of a truth value.
-func flag(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -33,10 +33,6 @@ func (t *Tx) Changed(_ context.Context, kind ChangeKind, id string) error {
 	return nil
 }
 
-// changesAtOnce is how many rows one statement writes: every database takes its
-// three arguments each.
-const changesAtOnce = 100
-
 // writeChanges numbers what changed, each thing once, and writes it down.
 func (t *Tx) writeChanges(ctx context.Context) error {
 	t.changes = lastOfEach(t.changes)
@@ -52,22 +48,13 @@ func (t *Tx) writeChanges(ctx context.Context) error {
 	for i := range t.changes {
 		t.changes[i].Seq = last - n + int64(i) + 1
 	}
-	for rest := t.changes; len(rest) > 0; {
-		page := rest[:min(len(rest), changesAtOnce)]
-		rest = rest[len(page):]
-		q := "INSERT INTO changes (kind, ref, seq) VALUES "
-		var args []any
-		for i, c := range page {
-			if i > 0 {
-				q += ", "
-			}
-			q += fmt.Sprintf("($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
-			args = append(args, string(c.Kind), c.ID, c.Seq)
-		}
-		q += " ON CONFLICT (kind, ref) DO UPDATE SET seq = excluded.seq"
-		if _, err := t.Exec(ctx, q, args...); err != nil {
-			return fmt.Errorf("store: %d changes: %w", len(page), err)
-		}
+	rows := make([][]any, len(t.changes))
+	for i, c := range t.changes {
+		rows[i] = []any{string(c.Kind), c.ID, c.Seq}
+	}
+	err = t.insert(ctx, "INSERT INTO changes (kind, ref, seq) VALUES ", 3, " ON CONFLICT (kind, ref) DO UPDATE SET seq = excluded.seq", rows)
+	if err != nil {
+		return fmt.Errorf("store: changes: %w", err)
 	}
 	return nil
 }

@@ -20,6 +20,10 @@ type engine struct {
 	lock string
 	// prepare says that a writing transaction should parse each statement once.
 	prepare bool
+	// rows is how many rows one statement writes at most, a power of two: where
+	// each statement is a round trip, many; where it is a call, one, which is
+	// parsed once and run for each.
+	rows int
 	// notify is the statement that tells the other replicas of a change.
 	notify string
 	// follow calls heard for every change that another replica may have made,

@@ -64,7 +64,7 @@ func (s *Store) expireRows(ctx context.Context, now time.Time) (Expired, error) 
 			return err
 		}
 		gone = append(gone, superseded...)
-		n, err := t.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, micro(now))
+		n, err := t.Exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, Micro(now))
 		out.Sessions = int(n)
 		return err
 	})
@@ -85,7 +85,7 @@ func (t *Tx) expirePictures(ctx context.Context, now time.Time, opt Options) (in
 		(a.status = 'dismissed' AND a.triage_at <= $1) OR
 		(a.status = 'confirmed' AND a.triage_at <= $2) OR
 		(a.status = 'new' AND p.at <= $3) ORDER BY a.id`
-	args := []any{micro(now.Add(-opt.KeepDismissed)), micro(now.Add(-opt.KeepConfirmed)), micro(now.Add(-opt.KeepNew))}
+	args := []any{Micro(now.Add(-opt.KeepDismissed)), Micro(now.Add(-opt.KeepConfirmed)), Micro(now.Add(-opt.KeepNew))}
 	err := t.each(ctx, q, args, func(r *sql.Rows) error {
 		var id string
 		if err := r.Scan(&id); err != nil {

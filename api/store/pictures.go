@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -77,7 +76,6 @@ type want struct{ alert, sha string }
 func (s *Store) wanted(ctx context.Context, batch []*api.Envelope, pictures []*incoming) (map[want]bool, error) {
 	wanted := map[want]bool{}
 	var ask []any
-	var marks []string
 	for i, p := range pictures {
 		if p == nil {
 			continue
@@ -87,11 +85,10 @@ func (s *Store) wanted(ctx context.Context, batch []*api.Envelope, pictures []*i
 		}
 		if len(p.jpeg) > 0 {
 			ask = append(ask, pictureOf(batch[i]))
-			marks = append(marks, "$"+strconv.Itoa(len(ask)))
 		}
 	}
 	err := s.View(ctx, func(t *Tx) error {
-		q := "SELECT body, picture, picture_expired FROM alerts WHERE id IN (" + strings.Join(marks, ", ") + ")"
+		q := "SELECT body, picture, picture_expired FROM alerts WHERE id IN " + marks(0, len(ask))
 		return t.each(ctx, q, ask, func(r *sql.Rows) error {
 			var body string
 			var shown sql.NullString
@@ -170,55 +167,40 @@ func isHash(s string) bool {
 	return err == nil
 }
 
-func (t *Tx) keepPicture(ctx context.Context, p *api.AlertPicture) error {
-	_, err := t.Exec(ctx, `INSERT INTO pictures (sha256, bytes, at) VALUES ($1, $2, $3) ON CONFLICT (sha256) DO NOTHING`,
-		p.SHA256, p.Bytes, micro(p.At))
-	if err != nil {
-		return fmt.Errorf("picture %s: %w", p.SHA256, err)
-	}
-	return nil
+// show lets an alert show a picture that is kept.
+func (t *Tx) show(a *keptAlert, p *api.AlertPicture) {
+	t.shown = append(t.shown, []any{p.SHA256, p.Bytes, Micro(p.At)})
+	a.picture = sql.NullString{String: p.SHA256, Valid: true}
 }
 
 // savePicture takes a picture that came after its alert, or the word that it will
 // not come. One that the alert does not name any more is left out.
 func (t *Tx) savePicture(ctx context.Context, r *api.PictureReport, p *incoming) (bool, error) {
-	var body string
-	var expired bool
-	var shown, lost sql.NullString
-	err := t.QueryRow(ctx, `SELECT body, picture_expired, picture, picture_lost FROM alerts WHERE id = $1`, r.Alert).
-		Scan(&body, &expired, &shown, &lost)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
+	row, err := t.alert(ctx, r.Alert)
+	if err != nil || row.body == "" {
 		return false, err
 	}
 	var a api.Alert
-	if err := json.Unmarshal([]byte(body), &a); err != nil {
+	if err := json.Unmarshal([]byte(row.body), &a); err != nil {
 		return false, fmt.Errorf("alert %s: kept body: %w", r.Alert, err)
 	}
 	sha := r.Picture.SHA256
 	switch {
-	case expired || a.Picture == nil || a.Picture.SHA256 != sha || shown.String == sha:
+	case row.expired || a.Picture == nil || a.Picture.SHA256 != sha || row.picture.String == sha:
 		return false, nil
 	case p != nil && len(p.jpeg) > 0 && !p.here:
 		// Its alert named it while we looked. It comes again.
 		return false, errors.New("a picture was not waited for a moment ago, and is now")
 	case p == nil || !p.here: // lost, or refused
-		if lost.String == sha {
+		if row.lost.String == sha {
 			return false, nil
 		}
-		_, err = t.Exec(ctx, `UPDATE alerts SET picture_lost = $2 WHERE id = $1`, r.Alert, sha)
+		row.lost = sql.NullString{String: sha, Valid: true}
 	default:
-		if err := t.keepPicture(ctx, &p.AlertPicture); err != nil {
-			return false, err
-		}
-		_, err = t.Exec(ctx, `UPDATE alerts SET picture = $2, picture_lost = NULL WHERE id = $1`, r.Alert, sha)
+		t.show(row, &p.AlertPicture)
+		row.lost = sql.NullString{}
 	}
-	if err != nil {
-		return false, fmt.Errorf("alert %s: %w", r.Alert, err)
-	}
-	return true, t.Changed(ctx, KindAlert, r.Alert)
+	return true, t.touch(ctx, row)
 }
 
 // Picture says what the picture of an alert is. It is ErrNotFound without alert

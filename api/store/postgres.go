@@ -45,6 +45,7 @@ func openPostgres(ctx context.Context, opt Options) (*engine, error) {
 	e := &engine{
 		dialect: goose.DialectPostgres, writer: writer, reader: reader,
 		reading: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		rows:    rowsAtOnce,
 		lock:    fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", writeLock),
 		notify:  "NOTIFY " + changesChannel,
 	}

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -46,6 +44,9 @@ func (s *Store) Save(ctx context.Context, batch []*api.Envelope) ([]Change, erro
 	}
 	results := make([]saved, len(batch))
 	changes, err := s.update(ctx, func(t *Tx) error {
+		if err := t.readAlerts(ctx, alertsOf(batch)); err != nil {
+			return err
+		}
 		for i, e := range batch {
 			r, err := s.saveOne(ctx, t, e, pictures[i])
 			if err != nil {
@@ -134,27 +135,36 @@ func refusal(e *api.Envelope) string {
 	return ""
 }
 
+// alertsOf returns the IDs of the alerts that the batch tells of.
+func alertsOf(batch []*api.Envelope) []string {
+	var ids []string
+	for _, e := range batch {
+		switch {
+		case e.Alert != nil:
+			ids = append(ids, e.Alert.ID)
+		case e.Picture != nil:
+			ids = append(ids, e.Picture.Alert)
+		}
+	}
+	return ids
+}
+
 func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming) (bool, error) {
 	a := *e.Alert
 	a.Picture = nil
 	if p != nil {
 		a.Picture = &p.AlertPicture
 	}
-	var before string
-	var expired bool
-	var shown sql.NullString
-	err := t.QueryRow(ctx, `SELECT body, picture_expired, picture FROM alerts WHERE id = $1`, a.ID).Scan(&before, &expired, &shown)
-	fresh := errors.Is(err, sql.ErrNoRows)
-	switch {
-	case fresh:
-	case err != nil:
+	row, err := t.alert(ctx, a.ID)
+	if err != nil {
 		return false, err
-	default:
-		if expired {
+	}
+	if row.body != "" {
+		if row.expired {
 			a.Picture = nil // its time is over; a late double brings nothing back
 		}
 		var old api.Alert
-		if err := json.Unmarshal([]byte(before), &old); err != nil {
+		if err := json.Unmarshal([]byte(row.body), &old); err != nil {
 			return false, fmt.Errorf("alert %s: kept body: %w", a.ID, err)
 		}
 		a = merge(old, a)
@@ -164,37 +174,28 @@ func (t *Tx) saveAlert(ctx context.Context, e *api.Envelope, p *incoming) (bool,
 	if err != nil {
 		return false, fmt.Errorf("alert %s: %w", a.ID, err)
 	}
-	late := p != nil && p.here && !expired && a.Picture != nil && shown.String != a.Picture.SHA256
-	if string(after) == before && !late {
+	shows := p != nil && p.here && !row.expired && a.Picture != nil
+	if string(after) == row.body && !(shows && row.picture.String != a.Picture.SHA256) {
 		return false, nil
 	}
-	if p != nil && p.here && !expired && a.Picture != nil && a.Picture.SHA256 == p.SHA256 {
-		shown = sql.NullString{String: a.Picture.SHA256, Valid: true}
-		if err := t.keepPicture(ctx, a.Picture); err != nil {
-			return false, err
-		}
+	if shows && a.Picture.SHA256 == p.SHA256 {
+		t.show(row, a.Picture)
 	}
-	if fresh {
-		err = t.insertAlert(ctx, e, a, after, shown)
-	} else {
-		_, err = t.Exec(ctx, `UPDATE alerts SET phase = $2, start_at = $3, body = $4, picture = $5 WHERE id = $1`,
-			a.ID, string(a.Phase), micro(a.Start), string(after), shown)
+	if row.body == "" {
+		t.describeAlert(row, e, &a)
 	}
-	if err != nil {
-		return false, fmt.Errorf("alert %s: %w", a.ID, err)
-	}
-	return true, t.Changed(ctx, KindAlert, a.ID)
+	row.phase, row.start, row.body = string(a.Phase), Micro(a.Start), string(after)
+	return true, t.touch(ctx, row)
 }
 
-func (t *Tx) insertAlert(ctx context.Context, e *api.Envelope, a api.Alert, body []byte, picture sql.NullString) error {
+// describeAlert fills the columns that stay as the first word of an alert says.
+func (t *Tx) describeAlert(row *keptAlert, e *api.Envelope, a *api.Alert) {
 	late := t.Now().Sub(a.Received)
 	if late < 0 || a.Received.IsZero() {
 		late = 0
 	}
-	_, err := t.Exec(ctx, `INSERT INTO alerts (id, camera, node, kind, phase, start_at, received_at, late_by, body, picture)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		a.ID, string(a.Camera), e.Node, string(a.Kind), string(a.Phase), micro(a.Start), micro(t.Now()), late.Microseconds(), string(body), picture)
-	return err
+	row.camera, row.node, row.kind = string(a.Camera), e.Node, string(a.Kind)
+	row.received, row.late = Micro(t.Now()), late.Microseconds()
 }
 
 // lastOfEach keeps the latest change of each thing, in order: a batch often

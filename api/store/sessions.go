@@ -24,7 +24,7 @@ func (s *Store) CreateSession(ctx context.Context, n Session) error {
 	}
 	return s.Update(ctx, func(t *Tx) error {
 		_, err := t.Exec(ctx, `INSERT INTO sessions (token_hash, user_name, csrf, created_at, seen_at, expires_at)
-			VALUES ($1, $2, $3, $4, $4, $5)`, n.TokenHash, n.User.Name, n.CSRF, micro(t.Now()), micro(n.Expires))
+			VALUES ($1, $2, $3, $4, $4, $5)`, n.TokenHash, n.User.Name, n.CSRF, Micro(t.Now()), Micro(n.Expires))
 		if err != nil {
 			return fmt.Errorf("store: session of %s: %w", n.User.Name, err)
 		}
@@ -40,21 +40,21 @@ func (s *Store) Session(ctx context.Context, tokenHash string) (Session, error) 
 	err := s.View(ctx, func(t *Tx) (err error) {
 		row := t.QueryRow(ctx, `SELECT `+userColumns+`, s.csrf, s.created_at, s.seen_at, s.expires_at
 			FROM sessions s JOIN users u ON u.name = s.user_name
-			WHERE s.token_hash = $1 AND s.expires_at > $2 AND u.disabled = 0`, tokenHash, micro(t.Now()))
+			WHERE s.token_hash = $1 AND s.expires_at > $2 AND u.disabled = 0`, tokenHash, Micro(t.Now()))
 		out.User, err = scanUser(row, &out.CSRF, &created, &seen, &expires)
 		return err
 	})
 	if err != nil {
 		return Session{}, notFound(err, "session")
 	}
-	out.Created, out.Seen, out.Expires = fromMicro(created), fromMicro(seen), fromMicro(expires)
+	out.Created, out.Seen, out.Expires = FromMicro(created), FromMicro(seen), FromMicro(expires)
 	return out, nil
 }
 
 // TouchSession notes that a login was used now. A session that is gone is no
 // error: its next look-up says so.
 func (s *Store) TouchSession(ctx context.Context, tokenHash string) error {
-	return s.sessionExec(ctx, `UPDATE sessions SET seen_at = $2 WHERE token_hash = $1`, tokenHash, micro(s.opt.Now()))
+	return s.sessionExec(ctx, `UPDATE sessions SET seen_at = $2 WHERE token_hash = $1`, tokenHash, Micro(s.opt.Now()))
 }
 
 // DeleteSession ends a login. Ending it twice is no error.

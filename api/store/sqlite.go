@@ -35,7 +35,7 @@ func openSQLite(ctx context.Context, opt Options) (*engine, error) {
 	}
 	reader.SetMaxOpenConns(readConns)
 	reader.SetMaxIdleConns(readConns)
-	return &engine{dialect: goose.DialectSQLite3, writer: writer, reader: reader, prepare: true}, nil
+	return &engine{dialect: goose.DialectSQLite3, writer: writer, reader: reader, prepare: true, rows: 1}, nil
 }
 
 // prepareFile makes folder and file before SQLite does, which would make them

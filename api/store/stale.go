@@ -15,12 +15,16 @@ import (
 // else would: the wall would say "ongoing" for ever. They end when they were
 // last seen. What the earlier life still had in its outbox came before this.
 func (t *Tx) closeStale(ctx context.Context, node string, known int64, started time.Time) error {
-	if known == micro(started) {
+	if known == Micro(started) {
 		return nil // the same life as before: it repeats its report
 	}
+	if err := t.writeAlerts(ctx); err != nil { // what the query below looks for
+		return err
+	}
 	var stale []api.Alert
+	var ids []string
 	err := t.each(ctx, `SELECT body FROM alerts WHERE node = $1 AND phase <> $2 AND start_at < $3`,
-		[]any{node, string(api.Closed), micro(started)}, func(r *sql.Rows) error {
+		[]any{node, string(api.Closed), Micro(started)}, func(r *sql.Rows) error {
 			var body string
 			var a api.Alert
 			if err := r.Scan(&body); err != nil {
@@ -30,21 +34,23 @@ func (t *Tx) closeStale(ctx context.Context, node string, known int64, started t
 				return err
 			}
 			if a.Last.Before(started) {
-				stale = append(stale, a)
+				stale, ids = append(stale, a), append(ids, a.ID)
 			}
 			return nil
 		})
 	if err != nil {
 		return fmt.Errorf("incidents left open: %w", err)
 	}
+	if err := t.readAlerts(ctx, ids); err != nil {
+		return err
+	}
 	for _, a := range stale {
 		closeAtLast(&a)
 		body, err := json.Marshal(a)
 		if err == nil {
-			_, err = t.Exec(ctx, `UPDATE alerts SET phase = $2, body = $3 WHERE id = $1`, a.ID, string(a.Phase), string(body))
-		}
-		if err == nil {
-			err = t.Changed(ctx, KindAlert, a.ID)
+			row := t.alerts[a.ID]
+			row.phase, row.body = string(a.Phase), string(body)
+			err = t.touch(ctx, row)
 		}
 		if err != nil {
 			return fmt.Errorf("alert %s left open: %w", a.ID, err)
@@ -60,7 +66,7 @@ func (t *Tx) closeLate(e *api.Envelope, a *api.Alert) {
 	if a.Phase == api.Closed || e.Time.IsZero() {
 		return
 	}
-	if started := t.nodes[e.Node].started; micro(e.Time) < started && micro(a.Last) < started {
+	if started := t.nodes[e.Node].started; Micro(e.Time) < started && Micro(a.Last) < started {
 		closeAtLast(a)
 	}
 }

@@ -12,9 +12,13 @@ import (
 // Statements use $1, $2… for their arguments. It must not be kept.
 type Tx struct {
 	tx      *sql.Tx
+	rows    int                  // of the engine
 	stmts   map[string]*sql.Stmt // prepared in this transaction, which closes them; nil where the driver keeps its own
 	now     time.Time
 	changes []Change              // numbered when fn has returned
+	alerts  map[string]*keptAlert // what Save has read
+	dirty   []*keptAlert          // of them, what is written when fn has returned
+	shown   [][]any               // pictures that they show, written before them
 	nodes   map[string]*nodeState // of the nodes that were heard of, written when fn has returned
 }
 
@@ -39,6 +43,9 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error) ([]Change, error
 		t.stmts = map[string]*sql.Stmt{}
 	}
 	if err := fn(t); err != nil {
+		return nil, err
+	}
+	if err := t.writeAlerts(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.writeNodes(ctx); err != nil {
@@ -77,7 +84,7 @@ func (s *Store) begin(ctx context.Context, db *sql.DB, opt *sql.TxOptions) (*Tx,
 	if err != nil {
 		return nil, fmt.Errorf("store: begin: %w", err)
 	}
-	return &Tx{tx: tx, now: fromMicro(micro(s.opt.Now()))}, nil
+	return &Tx{tx: tx, rows: s.engine.rows, now: FromMicro(Micro(s.opt.Now()))}, nil
 }
 
 // run executes a statement of the engine, if it has one.
@@ -166,20 +173,29 @@ func (t *Tx) each(ctx context.Context, query string, args []any, scan func(*sql.
 	return rows.Err()
 }
 
-// micro is the database's form of a time. The zero time is 0.
-func micro(t time.Time) int64 {
+// Micro is the database's form of a time: microseconds since 1970. The zero time
+// is 0.
+func Micro(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMicro()
 }
 
-// fromMicro is the opposite of micro, in UTC.
-func fromMicro(us int64) time.Time {
+// FromMicro is the opposite of Micro, in UTC.
+func FromMicro(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
+}
+
+// Flag is the database's form of a truth value, 0 or 1.
+func Flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // notFound turns the driver's word for an empty answer into ours.

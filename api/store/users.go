@@ -55,7 +55,7 @@ func scanUser(r scanner, more ...any) (User, error) {
 	var created int64
 	to := []any{&u.Name, &u.Display, &u.Unit, &u.Post, &u.Role, &u.PasswordHash, &u.MustChange, &u.Disabled, &created}
 	err := r.Scan(append(to, more...)...)
-	u.Created = fromMicro(created)
+	u.Created = FromMicro(created)
 	return u, err
 }
 
@@ -70,7 +70,7 @@ func (s *Store) CreateUser(ctx context.Context, u User) error {
 	return s.Update(ctx, func(t *Tx) error {
 		n, err := t.Exec(ctx, `INSERT INTO users (name, display, unit, post, role, password_hash, must_change, disabled, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO NOTHING`,
-			u.Name, u.Display, u.Unit, u.Post, string(u.Role), u.PasswordHash, flag(u.MustChange), flag(u.Disabled), micro(t.Now()))
+			u.Name, u.Display, u.Unit, u.Post, string(u.Role), u.PasswordHash, Flag(u.MustChange), Flag(u.Disabled), Micro(t.Now()))
 		if err != nil {
 			return fmt.Errorf("store: user %s: %w", u.Name, err)
 		}
@@ -89,7 +89,7 @@ func (s *Store) UpdateUser(ctx context.Context, u User) error {
 	}
 	return s.Update(ctx, func(t *Tx) error {
 		n, err := t.Exec(ctx, `UPDATE users SET display = $2, unit = $3, post = $4, role = $5, disabled = $6 WHERE name = $1`,
-			u.Name, u.Display, u.Unit, u.Post, string(u.Role), flag(u.Disabled))
+			u.Name, u.Display, u.Unit, u.Post, string(u.Role), Flag(u.Disabled))
 		if err == nil && n == 0 {
 			return fmt.Errorf("user %s: %w", u.Name, ErrNotFound)
 		}
@@ -139,7 +139,7 @@ func (s *Store) SetPassword(ctx context.Context, name, hash string, mustChange b
 		return fmt.Errorf("user %s: no password hash", name)
 	}
 	return s.Update(ctx, func(t *Tx) error {
-		n, err := t.Exec(ctx, `UPDATE users SET password_hash = $2, must_change = $3 WHERE name = $1`, name, hash, flag(mustChange))
+		n, err := t.Exec(ctx, `UPDATE users SET password_hash = $2, must_change = $3 WHERE name = $1`, name, hash, Flag(mustChange))
 		if err == nil && n == 0 {
 			return fmt.Errorf("user %s: %w", name, ErrNotFound)
 		}

@@ -63,7 +63,8 @@ type Producer struct {
 	room     int               // bytes for one transaction, by how long the last ones took
 	texts    int64             // entries in the stream when it was last heard of
 	pictures int64             // entries in the stream of pictures
-	again    backoff           // when a full stream is looked at again
+	again    backoff           // how long a full stream is left alone
+	lookAt   time.Time         // when it is looked at again; zero while none is full
 	full     troubleLog
 }
 
@@ -153,6 +154,12 @@ func (p *Producer) cast() error {
 
 // step sends one batch, or waits until there is something to send.
 func (p *Producer) step(ctx context.Context) error {
+	if !p.lookAt.IsZero() && !time.Now().Before(p.lookAt) {
+		p.lookAt = time.Time{}
+		if err := p.measure(ctx); err != nil {
+			return err
+		}
+	}
 	last, more, err := p.opt.Outbox.look()
 	if err != nil {
 		return err
@@ -176,16 +183,21 @@ func (p *Producer) step(ctx context.Context) error {
 	return nil
 }
 
-// rest waits until there is something to send. While a stream is full it looks
-// again and again, rarely when the centers stay away.
+// rest waits until there is something to send. A full stream is looked at again
+// and again, rarely when the centers stay away, and at its time however often
+// alerts of now end the rest before.
 func (p *Producer) rest(ctx context.Context, more <-chan struct{}) error {
 	var look <-chan time.Time
 	if p.waits() {
-		t := time.NewTimer(p.again.step())
+		if p.lookAt.IsZero() {
+			p.lookAt = time.Now().Add(p.again.step())
+		}
+		t := time.NewTimer(time.Until(p.lookAt))
 		defer t.Stop()
 		look = t.C
 	} else {
 		p.again.reset()
+		p.lookAt = time.Time{}
 	}
 	select {
 	case <-ctx.Done():
@@ -194,7 +206,6 @@ func (p *Producer) rest(ctx context.Context, more <-chan struct{}) error {
 	case <-p.flight.work():
 	case <-p.budget.renewed():
 	case <-look:
-		return p.measure(ctx)
 	}
 	return nil
 }
@@ -300,18 +311,18 @@ func total(entries []entry) int {
 // change their order. A connection that dies before the answer makes doubles,
 // never gaps.
 func (p *Producer) send(ctx context.Context, entries []entry) error {
-	key, length := p.opt.Stream, &p.texts
+	key := p.opt.Stream
 	if entries[0].picture {
-		key, length = p.opt.Stream+PicturesSuffix, &p.pictures
+		key += PicturesSuffix
 	}
-	var after *redis.IntCmd
+	var texts, pictures *redis.IntCmd
 	begun := time.Now()
 	ids := make([]*redis.StringCmd, len(entries))
 	_, err := p.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, e := range entries {
 			ids[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: p.fields(e)})
 		}
-		after = pipe.XLen(ctx, key)
+		texts, pictures = pipe.XLen(ctx, p.opt.Stream), pipe.XLen(ctx, p.opt.Stream+PicturesSuffix)
 		return nil
 	})
 	if err != nil {
@@ -323,7 +334,7 @@ func (p *Producer) send(ctx context.Context, entries []entry) error {
 		}
 		p.flight.sent(entries[i].part, id.Val())
 	}
-	*length = after.Val()
+	p.texts, p.pictures = texts.Val(), pictures.Val()
 	p.m.stream.Set(float64(p.texts))
 	p.adapt(total(entries), time.Since(begun))
 	p.budget.spend(total(entries))

@@ -64,7 +64,11 @@ func (r *reader) session(ctx context.Context, well func()) error {
 	}
 	r.own = "-"
 	for ctx.Err() == nil {
-		batch, err := r.next(ctx, r.opt.Block, nil)
+		block := r.opt.Block
+		if r.acks > 0 { // producers may wait for the stream to be trimmed
+			block = min(block, trimEvery)
+		}
+		batch, err := r.next(ctx, block, nil)
 		if err != nil {
 			return err
 		}

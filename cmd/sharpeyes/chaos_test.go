@@ -55,7 +55,7 @@ func TestChaos(t *testing.T) {
 	}
 	for _, database := range databases {
 		t.Run(database, func(t *testing.T) {
-			w := newWorld(t, database)
+			w := newWorld(t, database, 60)
 			before := 0
 			for _, b := range blows() {
 				if (form == "short" && !b.short) || (b.only != "" && b.only != database) || !only.MatchString(b.name) {

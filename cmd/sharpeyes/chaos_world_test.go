@@ -248,7 +248,9 @@ func (p *proxy) pipe(to, from net.Conn) {
 type world struct {
 	t        *testing.T
 	dir      string
-	database string // sqlite, postgres
+	database string            // sqlite, postgres
+	rate     float64           // alerts a second of each edge under load
+	listen   map[string]string // where centers and the real edge serve their metrics, by node
 
 	redisAddr string
 	redis     *proc
@@ -264,8 +266,8 @@ type world struct {
 
 const chaosStream = "sharpeyes:{alerts}"
 
-func newWorld(t *testing.T, database string) *world {
-	w := &world{t: t, dir: t.TempDir(), database: database, centers: map[string]*proc{}}
+func newWorld(t *testing.T, database string, rate float64) *world {
+	w := &world{t: t, dir: t.TempDir(), database: database, rate: rate, centers: map[string]*proc{}, listen: map[string]string{}}
 	w.redisAddr = freePort(t)
 	w.startRedis()
 	w.client = redis.NewClient(&redis.Options{Addr: w.redisAddr})
@@ -317,6 +319,7 @@ func (w *world) centerDir() string { return w.path("center") }
 
 func (w *world) startCenter(node string) {
 	listen := freePort(w.t)
+	w.listen[node] = listen
 	env, db := []string{}, ""
 	if w.dsn != "" {
 		env, db = []string{"CHAOS_DSN=" + w.dsn}, "  postgres: { env: CHAOS_DSN }\n"
@@ -364,7 +367,7 @@ func (w *world) openStore() {
 func (w *world) startLoad(node string) *loader {
 	dir := w.path(node)
 	w.must(os.MkdirAll(dir, 0o700))
-	l, err := startLoad(loadSpec{Node: node, Redis: w.link.l.Addr().String(), Stream: chaosStream, Cameras: 8, Rate: 60, Picture: 8_000}, dir)
+	l, err := startLoad(loadSpec{Node: node, Redis: w.link.l.Addr().String(), Stream: chaosStream, Cameras: 8, Rate: w.rate, Picture: 8_000}, dir)
 	w.must(err)
 	return l
 }
@@ -373,6 +376,7 @@ func (w *world) startLoad(node string) *loader {
 func (w *world) startEdge() {
 	clip, err := filepath.Abs(filepath.Join("..", "..", "configs", "clips", "yard.h264"))
 	w.must(err)
+	w.listen["edge-real"] = freePort(w.t)
 	config := w.path("edge.yaml")
 	w.must(os.WriteFile(config, fmt.Appendf(nil, `node: edge-real
 data_dir: %s
@@ -387,7 +391,7 @@ edge:
       legal_basis: A9
       purpose: 演练
       rules: [{ id: any, kind: motion_in_schedule, close_after: 2s }]
-`, w.path("edge-real"), w.link.l.Addr(), freePort(w.t), clip), 0o600))
+`, w.path("edge-real"), w.link.l.Addr(), w.listen["edge-real"], clip), 0o600))
 	w.edge, err = startProc(w.path("edge-real.log"), nil, built(w.t), "edge", "-c", config)
 	w.must(err)
 }

@@ -42,7 +42,7 @@ type nodeSample struct {
 	Missed   int                `json:"missed"`   // and were not
 	Resident float64            `json:"resident"` // MiB
 	Active   float64            `json:"active"`   // share of the camera time in which everything was decoded
-	Degraded float64            `json:"degraded"` // share of the camera time in which there was no room for that
+	Degraded float64            `json:"degraded"` // share of the camera time that the wall calls degraded: no room for that, or key frames passed over
 	Wakes    map[string]float64 `json:"wakes"`    // by cause
 	Queued   int                `json:"queued"`   // most access units that waited for one analyser
 	Dropped  float64            `json:"dropped"`  // access units that the queues dropped
@@ -231,13 +231,14 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 	if s.Resident, err = residentOf(os.Getpid()); err != nil {
 		return s, err
 	}
-	share := func(states ...string) (v float64) {
-		for _, state := range states {
-			v += after["state "+state] - before["state "+state]
+	share := func(names ...string) (v float64) {
+		for _, name := range names {
+			v += after[name] - before[name]
 		}
 		return v / wall / float64(o.Cameras)
 	}
-	s.Active, s.Degraded = share("active", "catch_up", "full"), share("degraded")
+	s.Active = share("state active", "state catch_up", "state full")
+	s.Degraded = share("level degraded")
 	s.Dropped, s.Lost = after["dropped"]-before["dropped"], after["lost"]-before["lost"]
 	s.Wakes = map[string]float64{}
 	for _, c := range detect.WakeCauses() {
@@ -268,6 +269,8 @@ func (r *nodeRun) counters() (map[string]float64, error) {
 			switch f.GetName() {
 			case "sharpeyes_gate_state_seconds_total":
 				sum["state "+label(m, "state")] += m.GetCounter().GetValue()
+			case "sharpeyes_analysis_seconds_total":
+				sum["level "+label(m, "state")] += m.GetCounter().GetValue()
 			case "sharpeyes_gate_wakes_total":
 				sum["wakes "+label(m, "cause")] += m.GetCounter().GetValue()
 			case "sharpeyes_queue_depth":

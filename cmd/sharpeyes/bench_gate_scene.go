@@ -66,11 +66,11 @@ func (s gateScene) activity() float64 {
 // contrasts, in turn from both sides.
 func passagesEach(first, last, every float64, long ...float64) []passage {
 	shapes := []passage{
-		// People from near to far: 0.7, 0.3, 1.9 and 0.2 % of the picture.
-		{y: .55, w: .07, h: .18, contrast: -55},
-		{y: .62, w: .045, h: .12, contrast: 45, back: true},
-		{y: .40, w: .12, h: .28, contrast: -35},
-		{y: .70, w: .04, h: .10, contrast: -60, back: true},
+		// People from near to far: 1.4, 2.7, 5.4 and 0.5 % of the picture.
+		{y: .50, w: .10, h: .24, contrast: -55},
+		{y: .45, w: .14, h: .34, contrast: 45, back: true},
+		{y: .30, w: .20, h: .48, contrast: -35},
+		{y: .62, w: .06, h: .16, contrast: -60, back: true},
 	}
 	var out []passage
 	for i, at := 0, first; at < last; i, at = i+1, at+every {
@@ -103,25 +103,25 @@ func gateScenes(quick bool) []gateScene {
 		events := passagesEach(firstEvent, 96, 14, 4, 3, 6)
 		late := passagesEach(44, 100, 14, 3, 4)
 		return []gateScene{
-			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 104, noise: 1.5, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 104, noise: 1.5, passages: events},
-			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 104, noise: 1.5, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: 1.5, passages: late},
-			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: 1.5},
-			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: 1.5},
-			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: passagesEach(40, 41, 9, 4)},
-			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.5, passages: passagesEach(30, 70, 30, 4)},
-			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: 1.5, passages: ever(50)},
+			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 104, noise: 1.2, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 104, noise: 1.2, passages: events},
+			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 104, noise: 1.2, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: 1.2, passages: late},
+			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: 1.2},
+			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: 1.2},
+			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.2, passages: passagesEach(40, 41, 9, 4)},
+			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.2, passages: passagesEach(30, 70, 30, 4)},
+			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: 1.2, passages: ever(50)},
 		}
 	}
 	events := passagesEach(firstEvent, 199, 16, 4, 3, 6)
 	out := []gateScene{
-		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 1.5, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 210, noise: 1.5, passages: events},
-		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: 1.5, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: 1.5, passages: passagesEach(44, 205, 16, 3, 4)},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 1.2, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 210, noise: 1.2, passages: events},
+		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: 1.2, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: 1.2, passages: passagesEach(44, 205, 16, 3, 4)},
 		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 6, passages: events},
-		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: 1.5, passages: passagesEach(firstEvent, 94, 16, 4, 3, 6)},
+		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: 1.2, passages: passagesEach(firstEvent, 94, 16, 4, 3, 6)},
 	}
 	for _, c := range []struct {
 		tall, rate int
@@ -129,7 +129,7 @@ func gateScenes(quick bool) []gateScene {
 		quiet      int
 		active     int
 	}{{1080, cbrHD, "h264", 70, 130}, {1080, cbrHD, "h265", 70, 70}, {360, cbr, "h264", 610, 130}, {360, cbr, "h265", 310, 130}} {
-		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: 1.5}
+		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: 1.2}
 		out = append(out, still)
 		long := float64(c.active-10) * 0.05
 		for n := range 2 {
@@ -144,7 +144,7 @@ func gateScenes(quick bool) []gateScene {
 	}
 	out = append(out, gateScene{kind: "quiet", tall: 360, codec: "h264", gop: 2, seconds: 610, noise: 6})
 	for _, n := range []string{"cloud", "flicker", "ir", "clock", "rain"} {
-		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: 1.5, nuisance: n})
+		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: 1.2, nuisance: n})
 	}
 	return out
 }
@@ -209,6 +209,18 @@ func (s gateScene) make(ctx context.Context, dir string, number int) (string, er
 // truthArea is the size of the picture in whose pixels ground truth is told.
 const truthArea = 768 * 432
 
+// The noise of a picture is one of so many fields, moved by up to so many pixels.
+const (
+	noiseFields = 8
+	noiseMargin = 64
+)
+
+// textureDepth is the standard deviation of what surfaces are made of, grey levels.
+// With it things cost an encoder 0.7 bits for each pixel that they cover (H.264, CRF
+// 26), as people do in footage of a yard; without it nearly nothing, as they only
+// shift.
+const textureDepth = 5
+
 // render writes the raw pictures to out, and for each one its number, the pixels
 // that things cover, those that moved, and whether infrared is on, to truth.
 func (s gateScene) render(out io.Writer, truth io.Writer) error {
@@ -231,9 +243,10 @@ type canvas struct {
 	w, h    int
 	r       *rand.Rand
 	ground  []byte // luma without noise
+	texture []int8 // what ground and things are made of
 	colour  []byte // both chroma planes without noise
 	work    []byte // luma with things
-	noise   []int8
+	noise   [][]int8 // fields larger than the picture by noiseMargin
 	picture []byte // 4:2:0
 }
 
@@ -242,10 +255,10 @@ func newCanvas(s gateScene) *canvas {
 	c.ground, c.work = make([]byte, c.w*c.h), make([]byte, c.w*c.h)
 	c.colour = make([]byte, c.w*c.h/2)
 	c.picture = make([]byte, c.w*c.h*3/2)
-	c.noise = make([]int8, 1<<18)
-	for i := range c.noise {
-		c.noise[i] = int8(max(-127, min(127, math.Round(c.r.NormFloat64()*s.noise))))
+	for range noiseFields {
+		c.noise = append(c.noise, c.soft(c.w+noiseMargin, c.h+noiseMargin, s.noise))
 	}
+	c.texture = c.soft(c.w, c.h, textureDepth)
 	unit := float64(c.h) / 360
 	for i := range c.ground {
 		x, y := float64(i%c.w)/unit, float64(i/c.w)/unit
@@ -257,12 +270,32 @@ func newCanvas(s gateScene) *canvas {
 		if math.Mod(x, 160) < 60 && y > 60 && y < 200 {
 			v = 120 + float64(int(x/9+y/9)%2)*18
 		}
-		c.ground[i] = byte(v)
+		// Rough and smooth, so that not all of the picture crosses the threshold of a
+		// quantiser at once.
+		rough := 0.2 + 1.8*math.Abs(math.Sin(x/71+y/97)*math.Cos(y/53-x/131))
+		c.texture[i] = int8(max(-100, min(100, rough*float64(c.texture[i]))))
+		c.ground[i] = byte(max(16, min(235, v+float64(c.texture[i]))))
 	}
 	for i := range c.colour {
 		c.colour[i] = byte(122 + 10*math.Sin(float64(i%(c.w/2))/unit/41))
 	}
 	return c
+}
+
+// soft makes a field of random grey levels of a standard deviation in which
+// neighbours share some, as behind a lens and a camera's own filters.
+func (c *canvas) soft(w, h int, deviation float64) []int8 {
+	raw := make([]float64, (w+2)*(h+2))
+	for i := range raw {
+		raw[i] = c.r.NormFloat64()
+	}
+	out := make([]int8, w*h)
+	for i := range out {
+		at := (i/w+1)*(w+2) + i%w + 1
+		beside := raw[at-1] + raw[at+1] + raw[at-w-2] + raw[at+w+2]
+		out[i] = int8(max(-127, min(127, math.Round(deviation*(0.89*raw[at]+0.22*beside)))))
+	}
+	return out
 }
 
 // infrared says whether the infrared light is on: it goes on half-way.
@@ -280,8 +313,9 @@ func (c *canvas) draw(n int) (covered, moved int) {
 	c.disturb(n)
 	lut := c.light(n)
 	luma := c.picture[:c.w*c.h]
+	field, left, top := c.sensor()
 	for y := range c.h {
-		noise := c.noise[c.r.IntN(len(c.noise)-c.w):][:c.w]
+		noise := field[(y+top)*(c.w+noiseMargin)+left:][:c.w]
 		row, from := luma[y*c.w:(y+1)*c.w], c.work[y*c.w:(y+1)*c.w]
 		for x, v := range from {
 			row[x] = byte(max(0, min(255, int(lut[v])+int(noise[x]))))
@@ -289,6 +323,11 @@ func (c *canvas) draw(n int) (covered, moved int) {
 	}
 	c.paint(n)
 	return covered, moved
+}
+
+// sensor is the noise of one picture: a field, and where in it the picture begins.
+func (c *canvas) sensor() (field []int8, left, top int) {
+	return c.noise[c.r.IntN(len(c.noise))], c.r.IntN(noiseMargin), c.r.IntN(noiseMargin)
 }
 
 // paint adds the colour, with half the noise.
@@ -301,8 +340,9 @@ func (c *canvas) paint(n int) {
 		return
 	}
 	half := c.w / 2
+	field, left, top := c.sensor()
 	for at := 0; at < len(colour); at += half {
-		noise := c.noise[c.r.IntN(len(c.noise)-half):][:half]
+		noise := field[(at/half%(c.h/2)+top)*(c.w+noiseMargin)+left:][:half]
 		for x := range half {
 			colour[at+x] = byte(int(c.colour[at+x]) + int(noise[x])/2)
 		}
@@ -321,6 +361,7 @@ func (c *canvas) walk(p passage, t float64) (covered, moved int) {
 		share = 1 - share
 	}
 	x0, y0 := share*way-w, p.y*float64(c.h)
+	fold, unfold := math.Cos(t*9), math.Sin(t*9)
 	for y := int(y0); y < min(c.h, int(y0+h)); y++ {
 		grey := p.contrast
 		swing := 0.0
@@ -328,8 +369,10 @@ func (c *canvas) walk(p passage, t float64) (covered, moved int) {
 			grey, swing = -p.contrast, math.Sin(t*9)*0.2*w
 		}
 		for x := max(0, int(x0+swing)); x < min(c.w, int(x0+swing+w)); x++ {
-			i := y*c.w + x
-			c.work[i] = byte(max(16, min(235, float64(c.ground[i])+grey)))
+			// What a thing is made of goes with it, and folds as it walks.
+			i, own := y*c.w+x, ((y-int(y0))*c.w+x-int(x0)+c.w)%len(c.texture)
+			made := fold*float64(c.texture[own]) + unfold*float64(c.texture[len(c.texture)-1-own])
+			c.work[i] = byte(max(16, min(235, float64(int(c.ground[i])-int(c.texture[i]))+grey+2*made)))
 			covered++
 		}
 	}

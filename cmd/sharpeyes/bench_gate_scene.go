@@ -242,12 +242,12 @@ type canvas struct {
 	s       gateScene
 	w, h    int
 	r       *rand.Rand
-	ground  []byte // luma without noise
-	texture []int8 // what ground and things are made of
-	colour  []byte // both chroma planes without noise
-	work    []byte // luma with things
+	ground  []byte   // luma without noise
+	texture []int8   // what ground and things are made of
+	colour  []byte   // both chroma planes without noise
+	work    []byte   // luma with things
 	noise   [][]int8 // fields larger than the picture by noiseMargin
-	picture []byte // 4:2:0
+	picture []byte   // 4:2:0
 }
 
 func newCanvas(s gateScene) *canvas {

@@ -38,6 +38,7 @@ type AnalyserOptions struct {
 	Main       *MainStream                         // the larger stream of the same camera, looked into when the detector looks; default none: what is analysed is all there is
 	Emit       func(Observation)                   // takes each observation, in order, on the analyser's goroutine; what it keeps of Picture it copies
 	Picture    func(ingest.Value, ingest.Reason)   // takes each change of the picture fact; default none
+	AskKey     func()                              // asks the camera for a key unit now and does not block, where a wake would have much to decode before it sees anything; default none: it is decoded
 	Analysis   func(ingest.Analysis)               // hears every ten seconds of video how closely the camera is watched, on the analyser's goroutine; default none
 	Metrics    *Metrics                            // default: not registered
 	Log        *slog.Logger                        // default: discards

@@ -403,6 +403,13 @@ func (g *gate) caughtUp() {
 	}
 }
 
+// resume is caughtUp after waiting for a key unit: only now can the wake be confirmed.
+func (g *gate) resume(at time.Time) {
+	g.woke = at
+	g.moved = laterOf(g.moved, at)
+	g.caughtUp()
+}
+
 // key takes what a key unit showed, and says whether to wake.
 func (g *gate) key(at time.Time, m Motion) (wake bool) {
 	g.checked = at

@@ -13,6 +13,10 @@ const (
 	emptyEvery = 500 * time.Millisecond // observations while nothing moves, so that rules close
 	leastTurn  = time.Second            // a key unit waits at least this long for its turn
 	mostTurn   = 10 * time.Second
+
+	askAfter = 75          // pictures after a key unit from which another is asked for
+	askFor   = time.Second // and how long it is waited for
+	askDeaf  = 10 * time.Minute
 )
 
 // gated is what an Analyser holds for its gate.
@@ -26,6 +30,8 @@ type gated struct {
 	lastEmit time.Time
 	empty    pace
 	kept     image.YCbCr // copy of a key picture for the detector
+	asked    time.Time   // a key unit was asked for, and decoding waits for it
+	deaf     time.Time   // until then the camera is not asked: none came
 	saidFull bool
 }
 
@@ -51,6 +57,7 @@ func (a *Analyser) begin(c ingest.Codec) {
 	a.gate.claim, a.gate.tell = a.claim, a.opt.Analysis
 	a.ring = NewRing(int(cfg.RingBytes))
 	a.empty = pace{every: emptyEvery}
+	a.asked, a.deaf = time.Time{}, time.Time{}
 	if cfg.Mode == "full" {
 		a.claim.take(WakeFallback)
 		a.gate.enter(GateFull)
@@ -108,6 +115,9 @@ func (a *Analyser) pass(ctx context.Context, au ingest.AccessUnit, accepted bool
 		return
 	}
 	a.ring.Put(au)
+	if a.awaitKey(ctx, au, action) {
+		return
+	}
 	switch action {
 	case gateQuiet:
 		a.quiet(au)
@@ -122,6 +132,36 @@ func (a *Analyser) pass(ctx context.Context, au ingest.AccessUnit, accepted bool
 		a.leave(was)
 		a.skip(au, SkipOverload)
 	}
+}
+
+// awaitKey lets a wake late in a long group of pictures wait for a key unit that the
+// camera is asked for, since to decode all of the group would take longer. When none
+// comes, the group is decoded after all. It says whether it dealt with the unit.
+func (a *Analyser) awaitKey(ctx context.Context, au ingest.AccessUnit, action gateAction) bool {
+	switch {
+	case action == gateWake && !au.Key && a.opt.AskKey != nil && a.gate.state == GateCatchUp &&
+		a.ring.Pictures() > askAfter && !au.Received.Before(a.deaf):
+		a.asked = au.Received
+		a.opt.AskKey()
+	case a.asked.IsZero():
+		return false
+	case action != gateDecode: // the wake is over
+		a.asked = time.Time{}
+		return false
+	case au.Key:
+		a.asked = time.Time{}
+		a.spread(false)
+		a.gate.resume(au.Received)
+		a.follow(ctx, au)
+		return true
+	case au.Received.Sub(a.asked) >= askFor:
+		a.asked, a.deaf = time.Time{}, au.Received.Add(askDeaf)
+		a.gate.resume(au.Received)
+		a.catchUp(ctx)
+		return true
+	}
+	a.quiet(au)
+	return true
 }
 
 // sayFull says once that a camera costs more than it should.

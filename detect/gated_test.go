@@ -129,6 +129,44 @@ func TestGatedWakeByOperatorCatchesUp(t *testing.T) {
 	}
 }
 
+// A wake late in a long group of pictures asks the camera for a key unit and starts
+// with it; where none comes the group is decoded, and the camera not asked again.
+func TestGatedWakeAsksForAKeyUnit(t *testing.T) {
+	for name, answers := range map[string]bool{"the camera answers": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			g := newGatedBench(t, "A9")
+			asked, key := 0, false
+			g.a.opt.AskKey = func() { asked, key = asked+1, answers }
+			long := func(_ int, au *ingest.AccessUnit) { // five seconds, unless asked
+				au.Key = g.n%125 == 0 || key
+				key = false
+				au.NALUs = g.clip[1-b2i(au.Key)].NALUs
+			}
+			wake := func() float64 {
+				before := g.decoded()
+				g.a.Wake(WakeOperator)
+				g.watch(1.5, long)
+				require.Equal(t, GateActive, g.a.gate.state)
+				return g.decoded() - before
+			}
+			g.watch(63.2, long)
+			require.Equal(t, GateIdle, g.a.gate.state)
+			require.Zero(t, asked, "the start is no wake in the middle")
+			decoded := wake()
+			require.Equal(t, 1, asked)
+			if answers {
+				require.InDelta(t, 1.5*25, decoded, 3, "from the key unit on")
+				return
+			}
+			require.Greater(t, decoded, float64(askAfter+25), "the whole group")
+			g.watch(58.5, long)
+			require.Equal(t, GateIdle, g.a.gate.state)
+			wake()
+			require.Equal(t, 1, asked, "it is known not to answer")
+		})
+	}
+}
+
 func TestGatedCameraAfterLoss(t *testing.T) {
 	g := newGatedBench(t, "A9")
 	g.watch(20, nil)

@@ -95,6 +95,13 @@ func (r *Ring) Bytes() int {
 	return r.sizes[0] + r.sizes[1]
 }
 
+// Pictures returns how many units there are from the last key unit to now.
+func (r *Ring) Pictures() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.current)
+}
+
 // Snapshot returns the units from the last key unit to now, oldest first, or nil
 // when the ring is broken. The list is the caller's; the units are shared and
 // must not be changed.

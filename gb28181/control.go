@@ -82,6 +82,18 @@ func (p *Platform) Control(ctx context.Context, deviceID, channel string, cmd Co
 	return nil
 }
 
+// AskKeyFrame asks a channel for a key frame now. It does not block, and nothing is
+// said of a device that cannot: whoever asks sees whether one comes.
+func (p *Platform) AskKeyFrame(deviceID, channel string) {
+	p.spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, stopWithin)
+		defer cancel()
+		if err := p.Control(ctx, deviceID, channel, ControlCmd{Kind: ControlKeyFrame}); err != nil {
+			p.log.Debug("key frame asked for", "err", err)
+		}
+	})
+}
+
 func (p *Platform) control(ctx context.Context, d *device, channel string, cmd ControlCmd) error {
 	order, err := cmd.order()
 	if err != nil {

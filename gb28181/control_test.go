@@ -46,6 +46,15 @@ func TestControl(t *testing.T) {
 	}
 }
 
+func TestAskKeyFrame(t *testing.T) {
+	b := boxed(t, configs.GB28181{}, simulate.Options{})
+	b.AskKeyFrame("44010200001110000009", "44010200001310000009") // nobody: nothing happens
+	b.AskKeyFrame(boxID, b.sim.Channels(boxID)[0])
+	until(t, func() bool {
+		return b.saw(simulate.EventControl, "FrameCmd=Send")+b.saw(simulate.EventControl, "IFameCmd=Send") > 0
+	}, "asked")
+}
+
 // TestMovementEnds is the dead-man's handle: a movement that nobody prolongs is
 // stopped, one that somebody does goes on.
 func TestMovementEnds(t *testing.T) {

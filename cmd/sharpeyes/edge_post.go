@@ -56,6 +56,7 @@ func (e *edge) analyse(ctx context.Context, cam configs.Camera, q *ingest.Queue)
 		Main:     e.mains.begin(id),
 		Emit:     func(o detect.Observation) { e.observe(ctx, p, cam, o) },
 		Picture:  func(v ingest.Value, r ingest.Reason) { e.mains.picture(id, v, r) },
+		AskKey:   e.askKey(cam),
 		Analysis: func(w ingest.Analysis) { e.fleet.SetAnalysis(id, w) },
 		Metrics:  e.metrics, Log: e.log,
 	})

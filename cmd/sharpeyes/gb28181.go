@@ -129,6 +129,15 @@ func (d *platform) start(ctx context.Context, g *errgroup.Group) {
 	})
 }
 
+// askKey returns how the camera is asked for a key frame; nil where it cannot be.
+func (e *edge) askKey(cam configs.Camera) func() {
+	a, err := configs.ParseGB28181(cam.URL)
+	if err != nil || e.devices == nil {
+		return nil
+	}
+	return func() { e.devices.AskKeyFrame(a.Device, a.Channel) }
+}
+
 // know takes the configured cameras, before the fleet does.
 func (d *platform) know(cams []configs.Camera) {
 	cameras := map[string][]deviceCamera{}

@@ -16,7 +16,7 @@ import (
 
 // lull is how long datagrams wait for each other once a keepalive was answered. A
 // device repeats what is not answered after T1 at the earliest (RFC 3261 §17.1.2).
-const lull = timerT1 / 5
+const lull = 2 * timerT1 / 5
 
 // endCheck is how often an idle reader looks whether it has to end where shutting
 // a UDP socket down wakes nobody.

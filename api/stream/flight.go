@@ -12,6 +12,7 @@ import (
 type flight struct {
 	mu    sync.Mutex
 	ids   map[part]string // of the entries in the stream
+	leave map[part]bool   // on their way into the stream: a center may have committed them before Redis's answer is read
 	order []flown         // as sent; parts that have landed are left out when they come to the front
 	again []part          // texts that Redis has lost
 	ready []part          // pictures whose alert is committed, lost ones first
@@ -26,13 +27,33 @@ type flown struct {
 }
 
 func newFlight() *flight {
-	return &flight{ids: map[part]string{}, wake: make(chan struct{}, 1)}
+	return &flight{ids: map[part]string{}, leave: map[part]bool{}, wake: make(chan struct{}, 1)}
 }
 
-// sent notes that the part stands in the stream under id.
+// sending notes what is given to Redis now; sent or unsent follows.
+func (f *flight) sending(entries []entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range entries {
+		f.leave[e.part] = true
+	}
+}
+
+// unsent notes that what was given to Redis may not stand there.
+func (f *flight) unsent() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.leave)
+}
+
+// sent notes that the part stands in the stream under id, unless it landed already.
 func (f *flight) sent(p part, id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.leave[p] {
+		return
+	}
+	delete(f.leave, p)
 	f.ids[p] = id
 	f.order = append(f.order, flown{p, id, time.Now()})
 }
@@ -50,6 +71,7 @@ func (f *flight) landed(parts []part) {
 	defer f.mu.Unlock()
 	for _, p := range parts {
 		delete(f.ids, p)
+		delete(f.leave, p)
 	}
 	f.clean()
 }

@@ -318,6 +318,8 @@ func (p *Producer) send(ctx context.Context, entries []entry) error {
 	var texts, pictures *redis.IntCmd
 	begun := time.Now()
 	ids := make([]*redis.StringCmd, len(entries))
+	p.flight.sending(entries)
+	defer p.flight.unsent()
 	_, err := p.opt.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, e := range entries {
 			ids[i] = pipe.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: p.fields(e)})

@@ -2,6 +2,7 @@ package gb28181
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -150,8 +151,8 @@ func TestClockOfADevice(t *testing.T) {
 
 // TestPositionIsRefused drops a position unread, and says so once.
 func TestPositionIsRefused(t *testing.T) {
-	var logged strings.Builder
-	p := start(t, Options{Log: textLog(&logged)})
+	var logged logText
+	p := start(t, Options{Log: slog.New(slog.NewTextHandler(&logged, nil))})
 	d := dial(t, p, "udp", "127.0.0.1", cameraID, secret)
 	require.Equal(t, 200, status(d.register("r", 3600)))
 	for range 3 {

@@ -2,8 +2,7 @@ package gb28181
 
 import (
 	"context"
-	"io"
-	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
@@ -51,20 +50,22 @@ func boxedWith(t testing.TB, p *Platform, opt simulate.Options) *box {
 	return b
 }
 
-// lockedWriter lets a test read what is being logged.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// logText lets a test read what is being logged.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func (l *lockedWriter) Write(b []byte) (int, error) {
+func (l *logText) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.text.Write(b)
 }
 
-func textLog(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(&lockedWriter{w: w}, nil))
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func counterOf(t testing.TB, c prometheus.Metric) float64 {

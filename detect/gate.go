@@ -421,12 +421,7 @@ func (g *gate) key(at time.Time, m Motion) (wake bool) {
 	case g.state == GateDegraded:
 		g.keyDegraded(at, m)
 	case m.Active || m.Faint:
-		if g.claim.take(WakeKey) {
-			g.wake(WakeKey, at)
-			return true
-		}
-		g.sure = false
-		g.short(WakeKey, at, true)
+		return g.tryWake(WakeKey, gateUnit{at: at, key: true}) == gateWake
 	case withheld:
 		g.score.vain()
 	}

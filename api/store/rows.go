@@ -9,9 +9,9 @@ import (
 )
 
 // keptAlert is the row of an alert as a transaction sees it and will leave it;
-// the body is "" while there is no row. A batch reads its alerts with one statement and writes them with one: a database
-// at the other end of a socket answers a few hundred statements in the time that
-// it takes a few thousand rows.
+// the body is "" while there is no row. A batch reads its alerts with one statement
+// and writes them with one: a database at the other end of a socket answers a few
+// hundred statements in the time that it takes a few thousand rows.
 type keptAlert struct {
 	id                              string
 	camera, node, kind, phase, body string

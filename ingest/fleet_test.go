@@ -68,6 +68,19 @@ func (h *heard) take() []string {
 	return all
 }
 
+// popsInto consumes a camera's queue into a channel.
+func popsInto(got chan<- AccessUnit) func(context.Context, configs.Camera, *Queue) {
+	return func(ctx context.Context, _ configs.Camera, q *Queue) {
+		for {
+			u, err := q.Pop(ctx)
+			if err != nil {
+				return
+			}
+			got <- u
+		}
+	}
+}
+
 func opens(f sourceFunc) func(configs.Camera) (Source, error) {
 	return func(configs.Camera) (Source, error) { return f, nil }
 }
@@ -377,15 +390,7 @@ func TestFleetQueueBeginsAtAKeyFrameAndMarksTheGap(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			}),
-			Consume: func(ctx context.Context, _ configs.Camera, q *Queue) {
-				for {
-					u, err := q.Pop(ctx)
-					if err != nil {
-						return
-					}
-					got <- u
-				}
-			},
+			Consume: popsInto(got),
 		})
 		f.Apply([]configs.Camera{camera("a")})
 		time.Sleep(3 * time.Second)

@@ -105,15 +105,7 @@ func TestFleetTakesGradualRefresh(t *testing.T) {
 				}
 				return ctx.Err()
 			}),
-			Consume: func(ctx context.Context, _ configs.Camera, q *Queue) {
-				for {
-					u, err := q.Pop(ctx)
-					if err != nil {
-						return
-					}
-					got <- u
-				}
-			},
+			Consume: popsInto(got),
 		})
 		f.Apply([]configs.Camera{camera("a")})
 		time.Sleep(30*time.Second + time.Millisecond)

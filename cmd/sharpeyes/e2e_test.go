@@ -41,6 +41,7 @@ type gateway struct {
 	mu   sync.Mutex
 	rows []row // alert rows from the event stream, in order of arrival
 	log  *syncBuffer
+	told string // what the script in the browser said
 }
 
 // row is what the page receives of one alert.
@@ -158,7 +159,7 @@ func (g *gateway) stop(cmd *exec.Cmd, ended chan error) {
 		<-ended
 	}
 	if g.t.Failed() {
-		g.t.Logf("the program said:\n%s", g.log)
+		g.t.Logf("the program said:\n%s\nthe browser said:\n%s", g.log, g.told)
 	}
 }
 
@@ -287,7 +288,8 @@ func (g *gateway) browse(script string) {
 	ctx, cancel := context.WithTimeout(g.t.Context(), 3*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "node", args...).CombinedOutput()
-	g.t.Logf("%s", out)
+	g.told = string(out)
+	g.t.Log(g.told)
 	require.NoError(g.t, err)
 }
 

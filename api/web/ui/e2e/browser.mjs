@@ -46,6 +46,7 @@ export async function visit(story) {
   } catch (err) {
     await shot("failed");
     console.error("not ok -", err);
+    console.error("the page showed", page.url(), await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200) + "\n" + document.body.innerText.slice(0, 2000)));
     process.exitCode = 1;
   } finally {
     await context.close();

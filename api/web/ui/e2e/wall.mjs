@@ -5,10 +5,9 @@ import { at, page, shot, step, visit, wanted } from "./browser.mjs";
 
 await visit(async () => {
   await page.evaluate(() => { globalThis.notReloaded = true; });
-  const ids = () => at("alert-card").evaluateAll((cards) => cards.map((c) => c.dataset.alertId));
-  const known = await ids();
-  const arrived = await page.waitForFunction(
-    (old) => [...document.querySelectorAll('[data-testid="alert-card"]')].map((c) => c.dataset.alertId).find((id) => !old.includes(id)),
+  const known = await at("alert-card").evaluateAll((cards) => cards.map((c) => c.dataset.alertId));
+  const arrived = await page.waitForFunction( // a fault of a camera has no picture, and is not what is decided here
+    (old) => [...document.querySelectorAll('[data-testid="alert-card"]:has([data-testid="picture"])')].map((c) => c.dataset.alertId).find((id) => !old.includes(id)),
     known, { timeout: 60_000 });
   const id = await arrived.jsonValue();
   assert.equal(await page.evaluate(() => globalThis.notReloaded), true);
@@ -21,9 +20,10 @@ await visit(async () => {
 
   await page.keyboard.press("Enter");
   await at("confirm-dialog").waitFor();
-  await page.waitForFunction(() => document.querySelector('[data-testid="confirm-category"]')?.value);
+  await page.waitForFunction(() => document.activeElement?.dataset.testid === "confirm-category" && document.activeElement.value);
   await page.keyboard.press("Enter");
   await page.waitForSelector(`[data-testid="alert-card"][data-alert-id="${id}"][data-status="confirmed"]`);
+  await at("confirm-dialog").waitFor({ state: "detached" }); // till then the keys are its own
   step("confirmed with the keyboard");
 
   await page.keyboard.press("g");

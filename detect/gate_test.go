@@ -356,6 +356,46 @@ func TestScoreTakesWhatWasInVainForQuiet(t *testing.T) {
 	require.Equal(t, 1, s.run(1)[gateWake], "somebody comes")
 }
 
+// seeSaw makes a stream of constant rate: what a picture takes too much the next
+// one gets less, and slice headers round the quantiser.
+func (s *stream) seeSaw() {
+	owed := 0
+	s.size = func(int) int {
+		want := s.r.IntN(1000)
+		got := 2000 + want - owed
+		owed = want
+		return got
+	}
+	s.qp = func(int) int8 { return int8(20 + s.r.IntN(4)) }
+}
+
+// Of what moves at a constant rate single pictures say little, and their sum more.
+func TestScoreSumsWhatRateControlEvensOut(t *testing.T) {
+	s := newStream(t, nil)
+	s.seeSaw()
+	s.run(60)
+	require.Equal(t, map[gateAction]int{gateQuiet: 60*25 - 30, gateCheck: 30}, s.run(60))
+	still := s.size
+	s.size = func(n int) int { return still(n) + 800 }
+	s.run(0.6)
+	require.Equal(t, WakeScore, s.g.cause)
+}
+
+// After motion an encoder of constant rate saves what motion took. That is no new
+// quiet, above which its usual size would be motion.
+func TestScoreLetsRateControlPayBack(t *testing.T) {
+	s := newStream(t, nil)
+	s.seeSaw()
+	s.run(60)
+	usual := s.size
+	for range 3 {
+		s.size = func(n int) int { return usual(n) / 3 }
+		require.Zero(t, s.run(1)[gateWake], "it saves")
+		s.size = usual
+		require.Zero(t, s.run(9)[gateWake], "it is as ever")
+	}
+}
+
 // A light is no wake in vain: it says nothing of the threshold.
 func TestGateDoesNotBlameTheScoreForALight(t *testing.T) {
 	s := newStream(t, nil)

@@ -12,8 +12,7 @@ import (
 // What the score of predicted pictures works with. The numbers come from
 // measurements on software encoders with exact ground truth.
 const (
-	scorePhases   = 40 // scoreSingle positions after the key frame, then groups of 8
-	scoreSingle   = 8
+	scorePhases   = 40  // places after the key frame that are told apart
 	qpFew         = 8   // quiet pictures of a quantiser before their size is known
 	qpSlow        = 50  // and how many of the latest make it
 	scoreKinds    = 3   // P that others refer to, P that none refers to or of a higher layer, B
@@ -36,15 +35,22 @@ const (
 // size: encoders of constant rate work where the next quantiser just begins or
 // ceases to code the noise of the sensor, so that one step of it makes ten times
 // the bytes, and no k fits that. With H.264 it told no more than the first.
+//
+// H.264 has another second one where the quantiser moves, of the latest pictures
+// together: what one takes more than its share of the rate the next ones get less,
+// so that their sum is steadier than the mean of single ones, and slice headers
+// tell a quantiser that was rounded.
 type motionScore struct {
 	k, floor  float64
 	smoothing float64 // of one picture at 25 a second
 	phase     int     // pictures since the key frame
 	alpha     float64 // smoothing at the stream's frame rate
 
-	both scoreLevel
-	size *scoreLevel // H.265
-	qpOf [100]qpSize // of quiet pictures, by QP+48
+	both            scoreLevel
+	size            *scoreLevel // H.265
+	sum             *scoreLevel // H.264
+	sumBytes, sumQP float64     // smoothed, since the key frame
+	qpOf            [100]qpSize // of quiet pictures, by QP+48
 
 	qps     [100]uint16 // how many quiet pictures had that quantiser, by QP+48
 	qpTotal int
@@ -79,6 +85,8 @@ func newMotionScore(codec ingest.Codec, cfg configs.Gate) *motionScore {
 	s := &motionScore{k: cfg.QPWeightH264, floor: 100, smoothing: cfg.Smoothing, alpha: cfg.Smoothing}
 	if codec == ingest.H265 {
 		s.k, s.size = cfg.QPWeightH265, &scoreLevel{}
+	} else {
+		s.sum = &scoreLevel{summed: true}
 	}
 	s.reset()
 	return s
@@ -86,12 +94,19 @@ func newMotionScore(codec ingest.Codec, cfg configs.Gate) *motionScore {
 
 // reset forgets what quiet pictures look like.
 func (s *motionScore) reset() {
-	s.both.reset()
-	if s.size != nil {
-		s.size.reset()
+	for _, l := range s.levels() {
+		l.reset()
 	}
 	s.qpOf = [100]qpSize{}
 	s.qps, s.qpTotal, s.qpSeen, s.fixed, s.keys, s.alike = [100]uint16{}, 0, 0, false, 0, false
+}
+
+// levels are the measures that this stream's codec has.
+func (s *motionScore) levels() []*scoreLevel {
+	if s.size != nil {
+		return []*scoreLevel{&s.both, s.size}
+	}
+	return []*scoreLevel{&s.both, s.sum}
 }
 
 // resize tells the score how large the pictures are, in pixels.
@@ -100,7 +115,7 @@ func (s *motionScore) resize(w, h int) { s.floor = max(20, float64(w*h)/4000) }
 // key begins a GOP. interval is the time of one picture in the last GOP, 0 when
 // unknown.
 func (s *motionScore) key(interval time.Duration) {
-	s.phase = 0
+	s.phase, s.sumBytes, s.sumQP = 0, 0, 0
 	if interval > 0 {
 		// The same share of a second at any rate: (1-a)^(1/25 s).
 		s.alpha = min(0.6, max(0.02, 1-math.Pow(1-s.smoothing, interval.Seconds()*25)))
@@ -115,21 +130,16 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 		return 0
 	}
 	bits := math.Log2((float64(h.Bytes) + s.floor) * 8)
-	kind, place := scorePlace(h, s.phase)
-	in := scoreInput{kind: kind, place: place, x: bits + s.k*float64(h.QP), alpha: s.alpha, swings: !s.even(), at: at, moving: moving}
+	place, single := scorePlace(s.phase, 8, 8)
+	in := scoreInput{
+		kind: scoreKind(h), place: place, single: single, x: bits + s.k*float64(h.QP), alpha: s.alpha,
+		swings: !s.even(), fixed: s.fixed, at: at, moving: moving,
+	}
 	z, quiet := s.both.add(in)
 	if s.size != nil {
-		y := 0.0
-		usual, known := s.sizeAt(h.QP)
-		taught := !moving
-		if known {
-			in.x = bits - usual
-			y, taught = s.size.add(in)
-		}
-		if taught {
-			s.qpOf[int(h.QP)+48].learn(bits)
-		}
-		z = max(z, y)
+		z = max(z, s.addSize(h, in, bits))
+	} else {
+		z = max(z, s.addSum(h, in))
 	}
 	if quiet {
 		s.learnQP(h.QP)
@@ -138,19 +148,51 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 	return z
 }
 
-// scorePlace says what a picture is compared with: its kind, and its place in the
-// GOP, the first eight by themselves, then in groups of eight.
-func scorePlace(h Header, phase int) (kind, place int) {
+// addSize is add for the bytes against those that are usual for the quantiser.
+func (s *motionScore) addSize(h Header, in scoreInput, bits float64) (z float64) {
+	usual, known := s.sizeAt(h.QP)
+	taught := !in.moving
+	if known {
+		in.x = bits - usual
+		z, taught = s.size.add(in)
+	}
+	if taught {
+		s.qpOf[int(h.QP)+48].learn(bits)
+	}
+	return z
+}
+
+// addSum is add for the latest pictures together.
+func (s *motionScore) addSum(h Header, in scoreInput) float64 {
+	share := max(s.alpha, 1/float64(s.phase))
+	s.sumBytes += share * (float64(h.Bytes) + s.floor - s.sumBytes)
+	s.sumQP += share * (float64(h.QP) - s.sumQP)
+	in.x, in.swings = math.Log2(s.sumBytes*8)+s.k*s.sumQP, true
+	in.place, in.single = scorePlace(s.phase, 16, 4)
+	if z, _ := s.sum.add(in); !s.fixed {
+		return z
+	}
+	return 0
+}
+
+// scoreKind is the kind of a picture: it is compared with its own.
+func scoreKind(h Header) int {
 	switch {
 	case h.Type == PictureB:
-		kind = 2
+		return 2
 	case !h.Reference || h.TemporalID > 0:
-		kind = 1
+		return 1
 	}
-	if place = phase - 1; place >= scoreSingle {
-		place = min(scoreSingle+(place-scoreSingle)/8, scorePhases-1)
+	return 0
+}
+
+// scorePlace is the place in the GOP that a picture is compared with: some after
+// the key frame by themselves, then groups.
+func scorePlace(phase, singles, group int) (place int, single bool) {
+	if place = phase - 1; place < singles {
+		return place, true
 	}
-	return kind, place
+	return min(singles+(place-singles)/group, scorePhases-1), false
 }
 
 // sizeAt is how large quiet pictures of a quantiser usually are, in log2. Of one
@@ -175,17 +217,15 @@ func (q *qpSize) learn(x float64) {
 // vain says that what the score called motion was none. The latest pictures are
 // the new quiet, and how far they were off is how far quiet ones may be.
 func (s *motionScore) vain() {
-	s.both.vain()
-	if s.size != nil {
-		s.size.vain()
+	for _, l := range s.levels() {
+		l.vain()
 	}
 }
 
 // proven says that what the score called motion was some.
 func (s *motionScore) proven() {
-	s.both.proven()
-	if s.size != nil {
-		s.size.proven()
+	for _, l := range s.levels() {
+		l.proven()
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // What a scoreLevel works with.
 const (
-	scoreSamples = 15   // of a place in the GOP, for its median
+	scoreSamples = 25   // of a place in the GOP, for its median
 	scoreSpread  = 60   // and for its deviations, where a place holds several pictures
 	scoreFew     = 3    // samples before a place says anything
 	scoreSure    = 8    // and before its own deviations are taken and not those of all
@@ -17,13 +17,16 @@ const (
 	scoreClipLow = -1.0 // and to these much of log2, where they move the level
 	scoreClip    = 1.5
 	scoreLeastSD = 0.10 // of log2
+	summedSD     = 0.04 // the least of a sum
+	summedZ      = 1.3  // what a sum is off counts so much, as its deviations have short tails
 	scoreFall    = 0.5  // of the smoothing: what became less is the new quiet at once
 	scoreHeld    = 32   // latest pictures that taught nothing
 	score85      = 1.44 // standard deviations at which 85 of 100 deviations are lower
 	madSamples   = 256
 	madBins      = 64
 	madEvery     = 16
-	spreadUnit   = 48 // parts of a unit in which deviations are kept
+	spreadUnit   = 100 // parts of log2 in which deviations are kept
+	heatUnit     = 48  // and parts of a standard deviation
 )
 
 // scoreLevel knows one measure of quiet pictures and says how far a new one is
@@ -37,9 +40,13 @@ const (
 // lasts, and an encoder's rate control swings. At constant quality, where none
 // does, one deviation serves all places. Deviations are quantiles, which a
 // passer-by during the warm-up does not spoil.
+//
+// A measure that is a sum of several pictures already is only divided by the
+// deviation of such sums at that place.
 type scoreLevel struct {
-	bins  [scoreKinds][scorePhases]scoreBin
-	level float64 // added to all medians: rain that began, a sway that was taken for motion in vain
+	summed bool
+	bins   [scoreKinds][scorePhases]scoreBin
+	level  float64 // added to all medians: rain that began, a sway that was taken for motion in vain
 
 	heat     float64 // smoothed, in standard deviations
 	residual float64 // smoothed, in the measure's unit
@@ -79,11 +86,13 @@ type scoreInput struct {
 	x           float64
 	alpha       float64 // smoothing
 	swings      bool    // there is a rate control
+	fixed       bool    // the quantiser stands still
+	single      bool    // the place holds one picture of a GOP
 	at          time.Time
 	moving      bool // something else saw motion
 }
 
-func (l *scoreLevel) reset() { *l = scoreLevel{sd: 2 * scoreLeastSD} }
+func (l *scoreLevel) reset() { *l = scoreLevel{summed: l.summed, sd: 2 * scoreLeastSD} }
 
 // add takes a picture and returns how far it is off in standard deviations, and
 // whether it taught what quiet is.
@@ -97,19 +106,13 @@ func (l *scoreLevel) add(in scoreInput) (z float64, taught bool) {
 		if in.swings && b.sd > 0 {
 			sd = float64(b.sd)
 		}
-		l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)
-		l.heat += in.alpha * (min(scoreHigh, max(scoreLow, r/sd)) - l.heat)
-		usual := math.Sqrt(in.alpha / (2 - in.alpha))
-		if in.swings {
-			usual = max(usual, float64(b.swing))
-		}
-		z = l.heat / usual
+		z = l.off(r, sd, b, in)
 	}
 	switch {
 	case in.moving:
 		l.hotSince = time.Time{}
 		return z, false
-	case math.Abs(z) < scoreQuiet:
+	case math.Abs(z) < scoreQuiet, z < 0 && !in.fixed: // rate control pays back what motion took
 		l.hotSince = time.Time{}
 	case l.hot(b, r, in):
 		return z, false
@@ -117,9 +120,24 @@ func (l *scoreLevel) add(in scoreInput) (z float64, taught bool) {
 	b.learn(float32(x))
 	if known {
 		l.learnDeviation(math.Abs(r))
-		b.spread(math.Abs(r), math.Abs(l.heat), in.place < scoreSingle)
+		l.spread(b, math.Abs(r), math.Abs(l.heat), in.single)
 	}
 	return z, true
+}
+
+// off says how far a residual is off, in standard deviations.
+func (l *scoreLevel) off(r, sd float64, b *scoreBin, in scoreInput) float64 {
+	if l.summed {
+		l.residual = r
+		return summedZ * r / sd
+	}
+	l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)
+	l.heat += in.alpha * (min(scoreHigh, max(scoreLow, r/sd)) - l.heat)
+	usual := math.Sqrt(in.alpha / (2 - in.alpha))
+	if in.swings {
+		usual = max(usual, float64(b.swing))
+	}
+	return l.heat / usual
 }
 
 // hot takes a residual that is not of a quiet picture, and says whether it is
@@ -128,7 +146,7 @@ func (l *scoreLevel) hot(b *scoreBin, r float64, in scoreInput) bool {
 	if l.residual < 0 {
 		l.level += scoreFall * in.alpha * max(scoreClipLow, min(scoreClip, r))
 	} else {
-		l.held[l.holds%scoreHeld] = scoreHold{b, float32(r), float32(l.heat), in.place < scoreSingle}
+		l.held[l.holds%scoreHeld] = scoreHold{b, float32(r), float32(l.heat), in.single}
 		l.holds++
 	}
 	if l.hotSince.IsZero() {
@@ -141,7 +159,7 @@ func (l *scoreLevel) hot(b *scoreBin, r float64, in scoreInput) bool {
 func (l *scoreLevel) vain() {
 	for _, h := range l.held[:min(l.holds, scoreHeld)] {
 		l.learnDeviation(math.Abs(float64(h.r)))
-		h.bin.spread(math.Abs(float64(h.r)), math.Abs(float64(h.heat)), h.single)
+		l.spread(h.bin, math.Abs(float64(h.r)), math.Abs(float64(h.heat)), h.single)
 	}
 	l.holds = 0
 	l.level += max(0, l.residual)
@@ -163,26 +181,29 @@ func (b *scoreBin) learn(x float32) {
 
 // spread keeps how far a picture and the smoothed residual were off. A place that
 // holds one picture of a GOP is reckoned anew with each, others now and then.
-func (b *scoreBin) spread(r, heat float64, single bool) {
-	samples := scoreSpread
+func (l *scoreLevel) spread(b *scoreBin, r, heat float64, single bool) {
+	samples, least := scoreSpread, float32(scoreLeastSD)
+	if l.summed {
+		least = summedSD
+	}
 	if single {
 		samples = scoreSamples
 	}
 	at := b.spreads % samples
-	b.off[at], b.hot[at] = spreadByte(r), spreadByte(heat)
+	b.off[at], b.hot[at] = spreadByte(r*spreadUnit), spreadByte(heat*heatUnit)
 	b.spreads++
 	if n := min(b.spreads, samples); n >= scoreSure && (single || b.spreads%8 == 0) {
-		b.sd = max(scoreLeastSD, spreadOf(b.off, n))
-		b.swing = spreadOf(b.hot, n)
+		b.sd = max(least, spreadOf(b.off, n)/spreadUnit)
+		b.swing = spreadOf(b.hot, n) / heatUnit
 	}
 }
 
-func spreadByte(v float64) uint8 { return uint8(min(math.MaxUint8, math.Round(v*spreadUnit))) }
+func spreadByte(v float64) uint8 { return uint8(min(math.MaxUint8, math.Round(v))) }
 
 // spreadOf is the standard deviation for which 85 of 100 deviations are lower.
 func spreadOf(v [scoreSpread]uint8, n int) float32 {
 	slices.Sort(v[:n])
-	return float32(v[min(n-1, n*85/100)]) / (spreadUnit * score85)
+	return float32(v[min(n-1, n*85/100)]) / score85
 }
 
 // learnDeviation keeps the median absolute deviation of the latest samples.

@@ -99,37 +99,41 @@ const firstEvent = 34
 // gateScenes are the clips of a whole run, or of a quick one.
 func gateScenes(quick bool) []gateScene {
 	const cbr, cbrHD = 512, 4000
+	const noise, noiseHD = 1.2, 2 // a smaller picture has the mean of several pixels
 	if quick {
 		events := passagesEach(firstEvent, 96, 14, 4, 3, 6)
 		late := passagesEach(44, 100, 14, 3, 4)
 		return []gateScene{
-			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 104, noise: 1.2, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 104, noise: 1.2, passages: events},
-			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 104, noise: 1.2, passages: events},
-			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: 1.2, passages: late},
-			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: 1.2},
-			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: 1.2},
-			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.2, passages: passagesEach(40, 41, 9, 4)},
-			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: 1.2, passages: passagesEach(30, 70, 30, 4)},
-			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: 1.2, passages: ever(50)},
+			{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 104, noise: noise, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 104, noise: noise, passages: events},
+			{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 104, noise: noise, passages: events},
+			{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 110, noise: noise, passages: late},
+			{kind: "quiet", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 40, noise: noiseHD},
+			{kind: "quiet", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 130, noise: noise},
+			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: noise, passages: passagesEach(40, 41, 9, 4)},
+			{kind: "active", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 90, noise: noise, passages: passagesEach(30, 70, 30, 4)},
+			{kind: "busy", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 50, noise: noise, passages: ever(50)},
 		}
 	}
 	events := passagesEach(firstEvent, 199, 16, 4, 3, 6)
 	out := []gateScene{
-		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 1.2, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 210, noise: 1.2, passages: events},
-		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: 1.2, passages: events},
-		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: 1.2, passages: passagesEach(44, 205, 16, 3, 4)},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: noise, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 210, noise: noise, passages: events},
+		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: noise, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: noise, passages: passagesEach(44, 205, 16, 3, 4)},
 		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 6, passages: events},
-		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: 1.2, passages: passagesEach(firstEvent, 94, 16, 4, 3, 6)},
+		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: noiseHD, passages: passagesEach(firstEvent, 94, 16, 4, 3, 6)},
 	}
 	for _, c := range []struct {
-		tall, rate int
-		codec      string
-		quiet      int
-		active     int
-	}{{1080, cbrHD, "h264", 70, 130}, {1080, cbrHD, "h265", 70, 70}, {360, cbr, "h264", 610, 130}, {360, cbr, "h265", 310, 130}} {
-		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: 1.2}
+		tall, rate    int
+		codec         string
+		noise         float64
+		quiet, active int
+	}{
+		{1080, cbrHD, "h264", noiseHD, 70, 130}, {1080, cbrHD, "h265", noiseHD, 70, 70},
+		{360, cbr, "h264", noise, 610, 130}, {360, cbr, "h265", noise, 310, 130},
+	} {
+		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: c.noise}
 		out = append(out, still)
 		long := float64(c.active-10) * 0.05
 		for n := range 2 {
@@ -144,7 +148,7 @@ func gateScenes(quick bool) []gateScene {
 	}
 	out = append(out, gateScene{kind: "quiet", tall: 360, codec: "h264", gop: 2, seconds: 610, noise: 6})
 	for _, n := range []string{"cloud", "flicker", "ir", "clock", "rain"} {
-		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: 1.2, nuisance: n})
+		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: noise, nuisance: n})
 	}
 	return out
 }

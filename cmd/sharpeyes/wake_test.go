@@ -15,6 +15,7 @@ import (
 	"github.com/sharpeyes/sharpeyes/detect"
 	"github.com/sharpeyes/sharpeyes/detect/alert"
 	"github.com/sharpeyes/sharpeyes/detect/ffmpeg"
+	"github.com/sharpeyes/sharpeyes/gb28181/simulate"
 	"github.com/sharpeyes/sharpeyes/ingest"
 )
 
@@ -63,4 +64,49 @@ func TestEdgeWakesItsCameras(t *testing.T) {
 	cancel()
 	wg.Wait()
 	require.False(t, e.wake("gate", detect.WakeOperator), "not any more")
+}
+
+// A wake late in a group of pictures asks the device for a key frame.
+func TestEdgeAsksTheDeviceForAKeyFrame(t *testing.T) {
+	if _, err := ffmpeg.NewDecoder(ingest.H264); errors.Is(err, detect.ErrNoCgo) {
+		t.Skip("SKIPPED: built without cgo, no decoder")
+	}
+	s := newSite(t, simulate.Options{})
+	e := s.edge
+	e.shared = nil // no detector
+	e.keys = detect.NewKeyPool(1, ffmpeg.NewDecoder)
+	defer e.keys.Close() //nolint:errcheck // never fails
+	s.eventually("registered", func() bool { return s.sim.Stats().Registered == 1 })
+	clip, err := readUnits(t.Context(), "../../detect/ffmpeg/testdata/bench_360p.h264")
+	require.NoError(t, err)
+	q := ingest.NewQueue(1000, 1<<28)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		e.analyse(ctx, configs.Camera{ID: "late", URL: "gb28181://" + testRecorder + "/" + testGate, LegalBasis: "A9"}.Effective(configs.Stream{}), q)
+	})
+	fed, began := 0, time.Now()
+	feed := func(au ingest.AccessUnit) {
+		au.PTS = time.Duration(fed) * time.Second / benchFPS
+		au.Received = began.Add(au.PTS)
+		q.Push(au)
+		fed++
+	}
+	for fed < 40*benchFPS { // the warm-up, of a still picture
+		for range benchFPS {
+			feed(clip.units[0])
+		}
+		s.eventually("all is looked at", func() bool { return q.Len() == 0 })
+	}
+	for range 90 { // and then no key frame
+		feed(clip.units[1])
+	}
+	s.eventually("all is looked at", func() bool { return q.Len() == 0 })
+	require.True(t, e.wake("late", detect.WakeOperator))
+	feed(clip.units[1])
+	s.eventually("the device is asked", func() bool {
+		return s.heard(simulate.EventControl, "IFameCmd=Send") || s.heard(simulate.EventControl, "FrameCmd=Send")
+	})
+	cancel()
+	wg.Wait()
 }

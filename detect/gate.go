@@ -56,7 +56,7 @@ const (
 	gateUnread     = 50               // units in a row whose header is not understood
 	gateKeyEvery   = time.Second      // a longer key_every holds only where the score sees everything
 	gateRecover    = 10 * time.Second
-	gateScoreAfter = 10 * time.Second // after a global change, without wakes by the score
+	gateScoreAfter = 20 * time.Second // after a global change, without wakes by the score
 	gateLongGOP    = 4 * time.Second  // with a longer one the warm-up decodes everything: key units say too little
 )
 

@@ -381,6 +381,20 @@ func TestScoreSumsWhatRateControlEvensOut(t *testing.T) {
 	require.Equal(t, WakeScore, s.g.cause)
 }
 
+// One picture may take much more than its share: the quantiser reached a new low.
+func TestScoreForgivesOnePictureOfConstantRate(t *testing.T) {
+	s := newStream(t, nil)
+	s.r = rand.New(rand.NewPCG(3, 4))
+	s.size = func(int) int { return 1980 + s.r.IntN(40) }
+	s.qp = func(n int) int8 { return int8(20 + n%3) }
+	s.run(60.6)
+	large, usual := s.n, s.size
+	s.size = func(n int) int { return usual(n) + 1600*b2i(n == large) }
+	require.Zero(t, s.run(1)[gateWake])
+	s.size = func(n int) int { return usual(n) + 1600*b2i(n > large) }
+	require.Equal(t, 1, s.run(0.4)[gateWake], "several are motion")
+}
+
 // After motion an encoder of constant rate saves what motion took. That is no new
 // quiet, above which its usual size would be motion.
 func TestScoreLetsRateControlPayBack(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 // measurements on software encoders with exact ground truth.
 const (
 	scorePhases   = 40  // places after the key frame that are told apart
+	scoreSingle   = 8   // pictures after it that have a place by themselves
+	scoreOutlier  = 1.5 // times the latest together one picture counts, at most: a new low of the quantiser takes more
 	qpFew         = 8   // quiet pictures of a quantiser before their size is known
 	qpSlow        = 50  // and how many of the latest make it
 	scoreKinds    = 3   // P that others refer to, P that none refers to or of a higher layer, B
@@ -31,36 +33,41 @@ const (
 // quantiser and not with more bytes, so both count: x = log2(8·(bytes+floor)) +
 // k·QP. How far that is above what is usual a scoreLevel says.
 //
-// H.265 has a second one, of the bytes alone, each quantiser with its own usual
+// A second one is of the latest pictures of a kind together: what one takes more than its
+// share of a constant rate the next ones get less, so that their sum is steadier
+// than the mean of single ones, and slice headers tell a quantiser that was rounded.
+//
+// H.265 has a third one, of the bytes alone, each quantiser with its own usual
 // size: encoders of constant rate work where the next quantiser just begins or
 // ceases to code the noise of the sensor, so that one step of it makes ten times
 // the bytes, and no k fits that. With H.264 it told no more than the first.
-//
-// H.264 has another second one where the quantiser moves, of the latest pictures
-// together: what one takes more than its share of the rate the next ones get less,
-// so that their sum is steadier than the mean of single ones, and slice headers
-// tell a quantiser that was rounded.
 type motionScore struct {
 	k, floor  float64
 	smoothing float64 // of one picture at 25 a second
 	phase     int     // pictures since the key frame
 	alpha     float64 // smoothing at the stream's frame rate
 
-	both            scoreLevel
-	size            *scoreLevel // H.265
-	sum             *scoreLevel // H.264
-	sumBytes, sumQP float64     // smoothed, since the key frame
-	qpOf            [100]qpSize // of quiet pictures, by QP+48
+	both scoreLevel
+	sum  scoreLevel           // of the latest pictures together
+	size *scoreLevel          // H.265
+	sums [scoreKinds]scoreSum // since the key frame
+	qpOf [100]qpSize          // of quiet pictures, by QP+48
 
 	qps     [100]uint16 // how many quiet pictures had that quantiser, by QP+48
 	qpTotal int
 	qpSeen  int
 	fixed   bool    // the quantiser of quiet pictures has two neighbouring values at most
-	highest float64 // score since the last key unit
+	highest float64 // score of a single picture since the last key unit
 
 	latest [keySamples]keyUnit
 	keys   int
 	alike  bool // the latest key units are
+}
+
+// scoreSum is the latest pictures of a kind together: both smoothed.
+type scoreSum struct {
+	bytes, qp float64
+	n         int
 }
 
 // keyUnit is what is kept of one.
@@ -83,10 +90,9 @@ type qpSize struct {
 // 0.95): what noise costs is not what motion costs.
 func newMotionScore(codec ingest.Codec, cfg configs.Gate) *motionScore {
 	s := &motionScore{k: cfg.QPWeightH264, floor: 100, smoothing: cfg.Smoothing, alpha: cfg.Smoothing}
+	s.sum.summed = true
 	if codec == ingest.H265 {
 		s.k, s.size = cfg.QPWeightH265, &scoreLevel{}
-	} else {
-		s.sum = &scoreLevel{summed: true}
 	}
 	s.reset()
 	return s
@@ -104,9 +110,9 @@ func (s *motionScore) reset() {
 // levels are the measures that this stream's codec has.
 func (s *motionScore) levels() []*scoreLevel {
 	if s.size != nil {
-		return []*scoreLevel{&s.both, s.size}
+		return []*scoreLevel{&s.both, &s.sum, s.size}
 	}
-	return []*scoreLevel{&s.both, s.sum}
+	return []*scoreLevel{&s.both, &s.sum}
 }
 
 // resize tells the score how large the pictures are, in pixels.
@@ -115,7 +121,7 @@ func (s *motionScore) resize(w, h int) { s.floor = max(20, float64(w*h)/4000) }
 // key begins a GOP. interval is the time of one picture in the last GOP, 0 when
 // unknown.
 func (s *motionScore) key(interval time.Duration) {
-	s.phase, s.sumBytes, s.sumQP = 0, 0, 0
+	s.phase, s.sums = 0, [scoreKinds]scoreSum{}
 	if interval > 0 {
 		// The same share of a second at any rate: (1-a)^(1/25 s).
 		s.alpha = min(0.6, max(0.02, 1-math.Pow(1-s.smoothing, interval.Seconds()*25)))
@@ -130,7 +136,7 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 		return 0
 	}
 	bits := math.Log2((float64(h.Bytes) + s.floor) * 8)
-	place, single := scorePlace(s.phase, 8, 8)
+	place, single := scorePlace(s.phase, scoreSingle, scoreSingle)
 	in := scoreInput{
 		kind: scoreKind(h), place: place, single: single, x: bits + s.k*float64(h.QP), alpha: s.alpha,
 		swings: !s.even(), fixed: s.fixed, at: at, moving: moving,
@@ -138,13 +144,12 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 	z, quiet := s.both.add(in)
 	if s.size != nil {
 		z = max(z, s.addSize(h, in, bits))
-	} else {
-		z = max(z, s.addSum(h, in))
 	}
+	s.highest = max(s.highest, z)
+	z = max(z, s.addSum(h, in))
 	if quiet {
 		s.learnQP(h.QP)
 	}
-	s.highest = max(s.highest, z)
 	return z
 }
 
@@ -164,15 +169,26 @@ func (s *motionScore) addSize(h Header, in scoreInput, bits float64) (z float64)
 
 // addSum is add for the latest pictures together.
 func (s *motionScore) addSum(h Header, in scoreInput) float64 {
-	share := max(s.alpha, 1/float64(s.phase))
-	s.sumBytes += share * (float64(h.Bytes) + s.floor - s.sumBytes)
-	s.sumQP += share * (float64(h.QP) - s.sumQP)
-	in.x, in.swings = math.Log2(s.sumBytes*8)+s.k*s.sumQP, true
-	in.place, in.single = scorePlace(s.phase, 16, 4)
-	if z, _ := s.sum.add(in); !s.fixed {
-		return z
+	sum := &s.sums[in.kind]
+	s.sum.least = summedFixed
+	bytes := float64(h.Bytes) + s.floor
+	if !s.fixed {
+		s.sum.least = summedSD
+		if sum.n >= scoreSingle {
+			bytes = min(bytes, scoreOutlier*sum.bytes)
+		}
 	}
-	return 0
+	sum.n++
+	share := max(s.alpha, 1/float64(sum.n))
+	sum.bytes += share * (bytes - sum.bytes)
+	sum.qp += share * (float64(h.QP) - sum.qp)
+	in.x, in.swings, in.fixed = math.Log2(sum.bytes*8)+s.k*sum.qp, true, false
+	in.place, in.single = scorePlace(s.phase, 2*scoreSingle, scoreSingle/2)
+	z, _ := s.sum.add(in)
+	if sum.n < 2 || s.size != nil && s.phase <= scoreSingle {
+		return 0 // one picture is no sum, and those after a key frame of H.265 go by its quantiser
+	}
+	return z
 }
 
 // scoreKind is the kind of a picture: it is compared with its own.

@@ -12,16 +12,18 @@ const (
 	scoreSpread  = 60   // and for its deviations, where a place holds several pictures
 	scoreFew     = 3    // samples before a place says anything
 	scoreSure    = 8    // and before its own deviations are taken and not those of all
+	scoreUnsure  = 1.0  // pictures more, as large a share the deviation may be larger than it seems
 	scoreLow     = -5.0 // residuals are clipped to these many standard deviations
 	scoreHigh    = 8.0
 	scoreClipLow = -1.0 // and to these much of log2, where they move the level
 	scoreClip    = 1.5
-	scoreLeastSD = 0.10 // of log2
-	summedSD     = 0.04 // the least of a sum
-	summedZ      = 1.3  // what a sum is off counts so much, as its deviations have short tails
-	scoreFall    = 0.5  // of the smoothing: what became less is the new quiet at once
-	scoreHeld    = 32   // latest pictures that taught nothing
-	score85      = 1.44 // standard deviations at which 85 of 100 deviations are lower
+	scoreLeastSD = 0.10  // of log2
+	summedSD     = 0.04  // the least of a sum
+	summedFixed  = 0.035 // and with a quantiser that stands still
+	summedZ      = 1.3   // what a sum is off counts so much, as its deviations have short tails
+	scoreFall    = 0.5   // of the smoothing: what became less is the new quiet at once
+	scoreHeld    = 32    // latest pictures that taught nothing
+	score85      = 1.44  // standard deviations at which 85 of 100 deviations are lower
 	madSamples   = 256
 	madBins      = 64
 	madEvery     = 16
@@ -56,6 +58,7 @@ type scoreLevel struct {
 	counts     [madBins]uint16
 	learned    int
 	sd         float64
+	least      float32              // deviation of a place
 	held       [scoreHeld]scoreHold // pictures that taught nothing
 	holds      int
 }
@@ -92,7 +95,9 @@ type scoreInput struct {
 	moving      bool // something else saw motion
 }
 
-func (l *scoreLevel) reset() { *l = scoreLevel{summed: l.summed, sd: 2 * scoreLeastSD} }
+func (l *scoreLevel) reset() {
+	*l = scoreLevel{summed: l.summed, sd: 2 * scoreLeastSD, least: scoreLeastSD}
+}
 
 // add takes a picture and returns how far it is off in standard deviations, and
 // whether it taught what quiet is.
@@ -182,10 +187,7 @@ func (b *scoreBin) learn(x float32) {
 // spread keeps how far a picture and the smoothed residual were off. A place that
 // holds one picture of a GOP is reckoned anew with each, others now and then.
 func (l *scoreLevel) spread(b *scoreBin, r, heat float64, single bool) {
-	samples, least := scoreSpread, float32(scoreLeastSD)
-	if l.summed {
-		least = summedSD
-	}
+	samples := scoreSpread
 	if single {
 		samples = scoreSamples
 	}
@@ -193,7 +195,7 @@ func (l *scoreLevel) spread(b *scoreBin, r, heat float64, single bool) {
 	b.off[at], b.hot[at] = spreadByte(r*spreadUnit), spreadByte(heat*heatUnit)
 	b.spreads++
 	if n := min(b.spreads, samples); n >= scoreSure && (single || b.spreads%8 == 0) {
-		b.sd = max(least, spreadOf(b.off, n)/spreadUnit)
+		b.sd = max(l.least, spreadOf(b.off, n)/spreadUnit*(1+scoreUnsure/float32(n)))
 		b.swing = spreadOf(b.hot, n) / heatUnit
 	}
 }

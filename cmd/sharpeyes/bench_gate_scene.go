@@ -122,7 +122,7 @@ func gateScenes(quick bool) []gateScene {
 		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: noise, passages: events},
 		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: noise, passages: passagesEach(44, 205, 16, 3, 4)},
 		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 6, passages: events},
-		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: noiseHD, passages: passagesEach(firstEvent, 94, 16, 4, 3, 6)},
+		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: noiseHD, passages: passagesEach(firstEvent, 94, 9, 4, 3)},
 	}
 	for _, c := range []struct {
 		tall, rate    int
@@ -130,7 +130,7 @@ func gateScenes(quick bool) []gateScene {
 		noise         float64
 		quiet, active int
 	}{
-		{1080, cbrHD, "h264", noiseHD, 70, 130}, {1080, cbrHD, "h265", noiseHD, 70, 70},
+		{1080, cbrHD, "h264", noiseHD, 70, 130}, {1080, cbrHD, "h265", noiseHD, 70, 130},
 		{360, cbr, "h264", noise, 610, 130}, {360, cbr, "h265", noise, 310, 130},
 	} {
 		still := gateScene{kind: "quiet", tall: c.tall, codec: c.codec, rate: c.rate, gop: 2, seconds: c.quiet, noise: c.noise}

@@ -16,6 +16,15 @@ const context = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir()
 });
 export const page = context.pages()[0] ?? (await context.newPage());
 page.setDefaultTimeout(20_000);
+// A slow computer: what the page does after its first pictures it does late, when
+// answers of the server may have come already.
+await page.addInitScript(() => {
+  const [frame, timer] = [requestAnimationFrame, setTimeout];
+  const late = (f) => timer(f, 400);
+  globalThis.requestAnimationFrame = late;
+  globalThis.setTimeout = (f, ms, ...rest) => (ms <= 100 ? late(() => f(...rest)) : timer(f, ms, ...rest));
+  timer(() => { globalThis.requestAnimationFrame = frame; globalThis.setTimeout = timer; }, 600);
+});
 const complaints = [];
 // Before the login the page asks who is here and is told 401: the one error that belongs.
 page.on("console", (m) => m.type() === "error" && !m.location().url.endsWith("/api/v1/session") && complaints.push(m.text()));

@@ -29,6 +29,11 @@ export class Observable<T> {
 /** useValue renders the component again whenever the value changes. */
 export function useValue<T>(o: Observable<T>): T {
   const [, render] = useState(0);
-  useEffect(() => o.listen(() => render((n) => n + 1)), [o]);
-  return o.get();
+  const shown = o.get();
+  useEffect(() => {
+    const again = (): void => render((n) => n + 1);
+    if (!Object.is(o.get(), shown)) again(); // it changed after it was shown and before anybody listened
+    return o.listen(again);
+  }, [o]);
+  return shown;
 }

@@ -171,9 +171,9 @@ func (s *motionScore) addSize(h Header, in scoreInput, bits float64) (z float64)
 func (s *motionScore) addSum(h Header, in scoreInput) float64 {
 	sum := &s.sums[in.kind]
 	s.sum.least = summedFixed
-	bytes := float64(h.Bytes) + s.floor
+	bytes := float64(h.Bytes) + 4*s.floor // next to nothing is coded there
 	if !s.fixed {
-		s.sum.least = summedSD
+		s.sum.least, bytes = summedSD, float64(h.Bytes)+s.floor
 		if sum.n >= scoreSingle {
 			bytes = min(bytes, scoreOutlier*sum.bytes)
 		}
@@ -266,7 +266,10 @@ func (s *motionScore) learnQP(qp int8) {
 	for i, n := range s.qps[1:] {
 		most = max(most, n+s.qps[i])
 	}
-	s.fixed = float64(most) >= scoreSteady*float64(s.qpTotal)
+	was := s.fixed
+	if s.fixed = float64(most) >= scoreSteady*float64(s.qpTotal); s.fixed != was {
+		s.sum.reset() // sizes are counted otherwise
+	}
 	if s.qpTotal < 2*scoreRateSure {
 		return
 	}

@@ -12,7 +12,7 @@ const (
 	scoreSpread  = 60   // and for its deviations, where a place holds several pictures
 	scoreFew     = 3    // samples before a place says anything
 	scoreSure    = 8    // and before its own deviations are taken and not those of all
-	scoreUnsure  = 1.0  // pictures more, as large a share the deviation may be larger than it seems
+	scoreUnsure  = 1.0  // over the number of pictures: by this share the deviation may be larger than they say
 	scoreLow     = -5.0 // residuals are clipped to these many standard deviations
 	scoreHigh    = 8.0
 	scoreClipLow = -1.0 // and to these much of log2, where they move the level
@@ -46,7 +46,7 @@ const (
 // A measure that is a sum of several pictures already is only divided by the
 // deviation of such sums at that place.
 type scoreLevel struct {
-	summed bool
+	summed bool // its measure is of several pictures
 	bins   [scoreKinds][scorePhases]scoreBin
 	level  float64 // added to all medians: rain that began, a sway that was taken for motion in vain
 
@@ -58,7 +58,7 @@ type scoreLevel struct {
 	counts     [madBins]uint16
 	learned    int
 	sd         float64
-	least      float32              // deviation of a place
+	least      float32              // the deviation of a place is no lower
 	held       [scoreHeld]scoreHold // pictures that taught nothing
 	holds      int
 }
@@ -134,6 +134,9 @@ func (l *scoreLevel) add(in scoreInput) (z float64, taught bool) {
 func (l *scoreLevel) off(r, sd float64, b *scoreBin, in scoreInput) float64 {
 	if l.summed {
 		l.residual = r
+		if b.sd == 0 {
+			return 0 // what such a sum does here is not known: the first minutes of long groups
+		}
 		return summedZ * r / sd
 	}
 	l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)

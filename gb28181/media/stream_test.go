@@ -78,6 +78,7 @@ func TestStream(t *testing.T) {
 			}
 			eventually(t, func() bool { return sink.count() >= least }, "got %d of %d units: %+v", sink.count(), least, s.Stats())
 			same(t, clip, sink.all())
+			eventually(t, func() bool { return s.Stats().Packets >= uint64(w.seq) }, "the last of %d packets", w.seq)
 			s.Finish()
 			require.Len(t, sink.all(), len(clip))
 			same(t, clip, sink.all())

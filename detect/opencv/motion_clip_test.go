@@ -50,7 +50,7 @@ func TestMotionOnAClip(t *testing.T) {
 		t.Skip("SKIPPED: no ffmpeg here to make the clip with")
 	}
 	path := filepath.Join(t.TempDir(), "clip.h264")
-	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "gradients=s=320x180:r=25:d=20:x0=10:y0=20:x1=300:y1=160:speed=0.00001:seed=3",
+	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "gradients=s=320x180:r=25:d=20:x0=10:y0=20:x1=300:y1=160:speed=0.00001:seed=3:c0=0x384858:c1=0xb8a890",
 		"-vf", "null[b];color=c=black:s=16x40:r=25[p];[b][p]overlay=x='(t-10)*60':y=80:enable='between(t,10,15)':shortest=1,noise=alls=6:allf=t:all_seed=5",
 		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-bf", "0", "-g", "50", "-b:v", "300k", "-maxrate", "300k", "-bufsize", "300k", "-f", "h264", path).CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -33,9 +33,10 @@ const (
 // quantiser and not with more bytes, so both count: x = log2(8·(bytes+floor)) +
 // k·QP. How far that is above what is usual a scoreLevel says.
 //
-// A second one is of the latest pictures of a kind together: what one takes more than its
-// share of a constant rate the next ones get less, so that their sum is steadier
-// than the mean of single ones, and slice headers tell a quantiser that was rounded.
+// A second one is of the latest pictures of a kind together: what one takes more
+// than its share of a constant rate the next ones get less, so that their sum is
+// steadier than the mean of single ones, and slice headers tell a quantiser that
+// was rounded.
 //
 // H.265 has a third one, of the bytes alone, each quantiser with its own usual
 // size: encoders of constant rate work where the next quantiser just begins or

@@ -199,7 +199,9 @@ func (l *scoreLevel) spread(b *scoreBin, r, heat float64, single bool) {
 	b.spreads++
 	if n := min(b.spreads, samples); n >= scoreSure && (single || b.spreads%8 == 0) {
 		b.sd = max(l.least, spreadOf(b.off, n)/spreadUnit*(1+scoreUnsure/float32(n)))
-		b.swing = spreadOf(b.hot, n) / heatUnit
+		if !l.summed {
+			b.swing = spreadOf(b.hot, n) / heatUnit
+		}
 	}
 }
 

@@ -152,13 +152,21 @@ func TestConnectionLost(t *testing.T) {
 	p := start(t, Options{Now: c.now, OnState: s.on})
 	d := dial(t, p, "tcp", "127.0.0.1", cameraID, secret).mustRegister()
 	require.NoError(t, d.conn.Close())
-	require.Eventually(t, func() bool { _, err := p.device(cameraID).way(); return err != nil }, patience, time.Millisecond)
+	noticed := func() bool {
+		d := p.device(cameraID)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return !d.link.broken.IsZero()
+	}
+	require.Eventually(t, noticed, patience, time.Millisecond)
+	_, err := p.device(cameraID).way()
+	require.ErrorIs(t, err, errLost)
 	require.Equal(t, ingest.Yes, stateOf(p, cameraID).Registered.Value, "it may connect again")
 	c.advance(reconnectGrace + time.Second)
 	require.Eventually(t, func() bool { return stateOf(p, cameraID).Registered.Reason == ReasonConnection }, patience, time.Millisecond)
 	back := dial(t, p, "tcp", "127.0.0.1", cameraID, secret)
 	require.Equal(t, 200, status(back.ask(back.keepalive())))
-	_, err := p.device(cameraID).way()
+	_, err = p.device(cameraID).way()
 	require.NoError(t, err)
 }
 

@@ -407,6 +407,26 @@ func TestScoreForgivesOnePictureOfConstantRate(t *testing.T) {
 	require.Equal(t, 1, s.run(0.4)[gateWake], "several are motion")
 }
 
+// Where a quantiser begins to code the noise of the sensor, pictures of H.265 are
+// three times as large, whenever there are bits for it. That is not motion.
+func TestScoreForgivesWhatIsUsualOfAQuantiser(t *testing.T) {
+	s := newStream(t, nil)
+	s.g.score = newMotionScore(ingest.H265, s.g.cfg)
+	s.g.score.resize(1920, 1080)
+	rich := func(n int) bool { return n%25 == 7 }
+	s.qp = func(n int) int8 { return int8(25 - b2i(rich(n))) }
+	s.size = func(n int) int { return 9500 + s.r.IntN(1000) + 22000*b2i(rich(n)) }
+	s.run(60.6)
+	began := s.n
+	rich = func(n int) bool { return n >= began }
+	s.g.score.highest = 0
+	s.run(0.2)
+	require.Less(t, s.g.score.highest, s.g.cfg.Threshold, "five in a row")
+	s.qp = func(int) int8 { return 25 }
+	s.run(0.2)
+	require.Greater(t, s.g.score.highest, s.g.cfg.Threshold, "as large with the other quantiser")
+}
+
 // After motion an encoder of constant rate saves what motion took. That is no new
 // quiet, above which its usual size would be motion.
 func TestScoreLetsRateControlPayBack(t *testing.T) {

@@ -12,13 +12,14 @@ import (
 // What the score of predicted pictures works with. The numbers come from
 // measurements on software encoders with exact ground truth.
 const (
-	scorePhases   = 40  // places after the key frame that are told apart
-	scoreSingle   = 8   // pictures after it that have a place by themselves
-	scoreOutlier  = 1.5 // times the latest together one picture counts, at most: a new low of the quantiser takes more
-	qpFew         = 8   // quiet pictures of a quantiser before their size is known
-	qpSlow        = 50  // and how many of the latest make it
-	scoreKinds    = 3   // P that others refer to, P that none refers to or of a higher layer, B
-	scoreQuiet    = 4.0 // above it a picture teaches the score nothing
+	scorePhases   = 40   // places after the key frame that are told apart
+	scoreSingle   = 8    // pictures after it that have a place by themselves
+	scoreOutlier  = 1.5  // times the latest together one picture counts, at most: a new low of the quantiser takes more
+	qpFew         = 8    // quiet pictures of a quantiser before their size is known
+	qpSlow        = 50   // and how many of the latest make it
+	qpMuch        = 0.15 // log2 above that size up to which a picture is as large as usual
+	scoreKinds    = 3    // P that others refer to, P that none refers to or of a higher layer, B
+	scoreQuiet    = 4.0  // above it a picture teaches the score nothing
 	scoreHot      = 60 * time.Second
 	scoreRateFrom = 100  // pictures before constant rate and constant quality are told apart
 	scoreRateSure = 1500 // and before key units are left out at constant quality: a minute
@@ -41,7 +42,8 @@ const (
 // H.265 has a third one, of the bytes alone, each quantiser with its own usual
 // size: encoders of constant rate work where the next quantiser just begins or
 // ceases to code the noise of the sensor, so that one step of it makes ten times
-// the bytes, and no k fits that. With H.264 it told no more than the first.
+// the bytes, and no k fits that. A picture that is as large as usual by it counts for
+// little in the first. With H.264 it told no more than the first.
 type motionScore struct {
 	k, floor  float64
 	smoothing float64 // of one picture at 25 a second
@@ -142,9 +144,11 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 		kind: scoreKind(h), place: place, single: single, x: bits + s.k*float64(h.QP), alpha: s.alpha,
 		swings: !s.even(), fixed: s.fixed, at: at, moving: moving,
 	}
+	usual, known := s.sizeAt(h.QP)
+	in.usual = known && bits-usual < qpMuch
 	z, quiet := s.both.add(in)
 	if s.size != nil {
-		z = max(z, s.addSize(h, in, bits))
+		z = max(z, s.addSize(h.QP, in, bits, usual, known))
 	}
 	s.highest = max(s.highest, z)
 	z = max(z, s.addSum(h, in))
@@ -154,16 +158,16 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 	return z
 }
 
-// addSize is add for the bytes against those that are usual for the quantiser.
-func (s *motionScore) addSize(h Header, in scoreInput, bits float64) (z float64) {
-	usual, known := s.sizeAt(h.QP)
+// addSize is add for the bytes against those that are usual for the quantiser, if
+// they are known.
+func (s *motionScore) addSize(qp int8, in scoreInput, bits, usual float64, known bool) (z float64) {
 	taught := !in.moving
 	if known {
-		in.x = bits - usual
+		in.x, in.usual = bits-usual, false
 		z, taught = s.size.add(in)
 	}
 	if taught {
-		s.qpOf[int(h.QP)+48].learn(bits)
+		s.qpOf[int(qp)+48].learn(bits)
 	}
 	return z
 }
@@ -212,9 +216,13 @@ func scorePlace(phase, singles, group int) (place int, single bool) {
 	return min(singles+(place-singles)/group, scorePhases-1), false
 }
 
-// sizeAt is how large quiet pictures of a quantiser usually are, in log2. Of one
-// that was not seen often it is reckoned from the nearest that was.
+// sizeAt is how large quiet pictures of a quantiser usually are, in log2, where
+// that is kept: with H.265. Of one that was not seen often it is reckoned from the
+// nearest that was.
 func (s *motionScore) sizeAt(qp int8) (log2 float64, known bool) {
+	if s.size == nil {
+		return 0, false
+	}
 	at := int(qp) + 48
 	for d := range len(s.qpOf) {
 		for _, i := range [2]int{at - d, at + d} {

@@ -15,6 +15,7 @@ const (
 	scoreUnsure  = 1.0  // over the number of pictures: by this share the deviation may be larger than they say
 	scoreLow     = -5.0 // residuals are clipped to these many standard deviations
 	scoreHigh    = 8.0
+	scoreUsual   = 2.0  // so many where the picture is as large as quiet ones of its quantiser
 	scoreClipLow = -1.0 // and to these much of log2, where they move the level
 	scoreClip    = 1.5
 	scoreLeastSD = 0.10  // of log2
@@ -90,6 +91,7 @@ type scoreInput struct {
 	alpha       float64 // smoothing
 	swings      bool    // there is a rate control
 	fixed       bool    // the quantiser stands still
+	usual       bool    // the picture is as large as quiet ones of its quantiser
 	single      bool    // the place holds one picture of a GOP
 	at          time.Time
 	moving      bool // something else saw motion
@@ -140,7 +142,11 @@ func (l *scoreLevel) off(r, sd float64, b *scoreBin, in scoreInput) float64 {
 		return summedZ * r / sd
 	}
 	l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)
-	l.heat += in.alpha * (min(scoreHigh, max(scoreLow, r/sd)) - l.heat)
+	most := scoreHigh
+	if in.usual {
+		most = scoreUsual
+	}
+	l.heat += in.alpha * (min(most, max(scoreLow, r/sd)) - l.heat)
 	usual := math.Sqrt(in.alpha / (2 - in.alpha))
 	if in.swings {
 		usual = max(usual, float64(b.swing))

@@ -14,15 +14,15 @@ func (m *CellMotion) gain() (gain int32, lit float64) {
 			continue
 		}
 		x0, y0, x1, y1 := m.cellBounds(i)
-		var sum, scene int32
+		var scene int32
+		var rows quad
 		for y := y0; y < y1; y++ {
-			h := m.half[y*m.w+x0 : y*m.w+x1]
-			s := m.scene[y*m.w+x0:][:len(h)]
-			for k, v := range h {
-				sum += int32(v)
-				scene += int32(s[k])
-			}
+			at := y*m.cw + x0/cellHalves
+			rows += m.half[at]
+			s := &m.scene[at]
+			scene += int32(s[0]) + int32(s[1]) + int32(s[2]) + int32(s[3])
 		}
+		sum := int32(rows * each >> 48)
 		m.sums[i/2] = int16(sum)
 		scene >>= scaleBits
 		if scene < int32((x1-x0)*(y1-y0)*4*8) {

@@ -53,10 +53,10 @@ type CellMotion struct {
 	minArea   float64
 	masks     []Polygon
 
-	w, h, cw, ch int     // halved picture, cells
-	half, before []int16 // this picture and the one before
-	scene        []int16
-	recent       []int16
+	w, h, cw, ch int    // halved picture, cells
+	half, before []quad // this picture and the one before; a row is cw of them
+	scene        [][4]int16
+	recent       [][4]int16
 	cells        []motionCell
 	free         int // pixels outside masks
 	instants     int
@@ -73,6 +73,13 @@ type CellMotion struct {
 	sums, sumsBefore []int16 // of every other cell, in this picture and the one before
 	followed         bool    // the picture before was shortly before
 }
+
+// quad is four pixels of the halved picture beside each other: one row of a cell.
+// The left one is in the lowest 16 bits. Those right of the picture are 0.
+type quad uint64
+
+// each has a one in each pixel.
+const each = 1<<48 | 1<<32 | 1<<16 | 1
 
 // motionCell is what one instant counted in one cell.
 type motionCell struct {
@@ -207,8 +214,8 @@ func (m *CellMotion) jumped(i int) bool { return m.cells[i].jumped >= cellStrong
 func (m *CellMotion) resize(w, h int) {
 	m.w, m.h = w, h
 	m.cw, m.ch = (w+cellHalves-1)/cellHalves, (h+cellHalves-1)/cellHalves
-	m.half, m.before = make([]int16, w*h), make([]int16, w*h)
-	m.scene, m.recent = make([]int16, w*h), make([]int16, w*h)
+	m.half, m.before = make([]quad, m.cw*h), make([]quad, m.cw*h)
+	m.scene, m.recent = make([][4]int16, m.cw*h), make([][4]int16, m.cw*h)
 	m.sums, m.sumsBefore = make([]int16, (m.cw*m.ch+1)/2), make([]int16, (m.cw*m.ch+1)/2)
 	m.clock.resize(m.cw, m.ch, m.clockArea)
 	m.cells = make([]motionCell, m.cw*m.ch)
@@ -251,22 +258,33 @@ func (m *CellMotion) halve(l Luma) {
 	for y := range m.h {
 		a := l.Pix[2*y*l.Width : 2*y*l.Width+2*m.w]
 		b := l.Pix[(2*y+1)*l.Width : (2*y+1)*l.Width+2*m.w]
-		out := m.half[y*m.w : (y+1)*m.w]
-		for len(a) >= 8 && len(b) >= 8 && len(out) >= 4 {
-			u, v := binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)
-			s := u&low + u>>8&low + v&low + v>>8&low
-			out[0], out[1], out[2], out[3] = int16(s&0xffff), int16(s>>16&0xffff), int16(s>>32&0xffff), int16(s>>48)
-			a, b, out = a[8:], b[8:], out[4:]
-		}
-		for i := range out {
-			out[i] = int16(a[2*i]) + int16(a[2*i+1]) + int16(b[2*i]) + int16(b[2*i+1])
+		for i := range m.half[y*m.cw : (y+1)*m.cw] {
+			var u, v uint64
+			if len(a) >= 8 && len(b) >= 8 {
+				u, v = binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)
+				a, b = a[8:], b[8:]
+			} else {
+				u, v = lastBytes(a), lastBytes(b)
+			}
+			m.half[y*m.cw+i] = quad(u&low + u>>8&low + v&low + v>>8&low)
 		}
 	}
 }
 
+// lastBytes is fewer than eight bytes as eight, with zeros after them.
+func lastBytes(b []byte) (u uint64) {
+	for i, v := range b {
+		u |= uint64(v) << (8 * i)
+	}
+	return u
+}
+
 func (m *CellMotion) learnAll() {
-	for i, v := range m.half {
-		m.scene[i], m.recent[i] = v<<scaleBits, v<<scaleBits
+	for i, q := range m.half {
+		for k := range m.scene[i] {
+			v := int16(q>>(16*k)&0xffff) << scaleBits
+			m.scene[i][k], m.recent[i][k] = v, v
+		}
 	}
 }
 
@@ -294,7 +312,7 @@ func (m *CellMotion) compare(gain int32) (changed int) {
 	}
 	for y := range m.h {
 		row := m.cells[y/cellHalves*m.cw:][:m.cw]
-		lo, hi := y*m.w, (y+1)*m.w
+		lo, hi := y*m.cw, (y+1)*m.cw
 		m.compareRow(row, m.half[lo:hi], m.scene[lo:hi], m.recent[lo:hi], l)
 		m.jumpsOfRow(row, m.half[lo:hi], m.before[lo:hi])
 	}
@@ -306,51 +324,49 @@ func (m *CellMotion) compare(gain int32) (changed int) {
 
 // compareRow goes through one row of pixels, cell by cell. It is where motion
 // spends its time, so it shifts where it could divide.
-func (m *CellMotion) compareRow(row []motionCell, half, scene, recent []int16, l learning) {
+func (m *CellMotion) compareRow(row []motionCell, half []quad, scene, recent [][4]int16, l learning) {
 	limit, gain, shift := m.threshold, l.gain, l.shift&15
 	round := int32(1) << shift >> 1
 	recent15 := l.recent & 15
 	soon := int32(1) << recent15 >> 1
+	half, scene, recent = half[:len(row)], scene[:len(row)], recent[:len(row)]
 	for i := range row {
 		c := &row[i]
-		n := min(cellHalves, len(half), len(scene), len(recent))
-		if !c.masked {
-			h, s, r := half[:n], scene[:n], recent[:n]
-			for k, v := range h {
-				now, was, late := int32(v)<<scaleBits, int32(s[k]), int32(r[k])
-				d, f := now-was*gain>>gainBits, now-late
-				r[k] = int16(late + (f+soon)>>recent15)
-				if d > limit || d < -limit {
-					c.changed++
-					if f > limit/2 || f < -limit/2 {
-						c.recent++
-					}
-					if !l.absorb {
-						continue
-					}
-				}
-				s[k] = int16(was + (now-was+round)>>shift)
-			}
+		if c.masked {
+			continue
 		}
-		half, scene, recent = half[n:], scene[n:], recent[n:]
+		q, s, r := half[i], &scene[i], &recent[i]
+		for k := range s {
+			now, was, late := int32(q&0xffff)<<scaleBits, int32(s[k]), int32(r[k])
+			q >>= 16
+			d, f := now-was*gain>>gainBits, now-late
+			r[k] = int16(late + (f+soon)>>recent15)
+			if d > limit || d < -limit {
+				c.changed++
+				if f > limit/2 || f < -limit/2 {
+					c.recent++
+				}
+				if !l.absorb {
+					continue
+				}
+			}
+			s[k] = int16(was + (now-was+round)>>shift)
+		}
 	}
 }
 
 // jumpsOfRow counts in one row of pixels those that differ from the picture
-// before by half the threshold.
-func (m *CellMotion) jumpsOfRow(row []motionCell, half, before []int16) {
-	limit := int16(min(m.threshold>>scaleBits/2, math.MaxInt16))
+// before by half the threshold, four at a time: the differences, moved up so that
+// none is below zero, carry into a pixel's highest bit when they are large enough.
+func (m *CellMotion) jumpsOfRow(row []motionCell, half, before []quad) {
+	const zero, top = 1024, 1 << 15 // sums are below 1024
+	limit := quad(min(m.threshold>>scaleBits/2, zero-4))
+	toLeast, toMost := (top-zero+limit)*each, (top-zero-limit-1)*each
+	half, before = half[:len(row)], before[:len(row)]
 	for i := range row {
-		n := min(cellHalves, len(half), len(before))
-		h, b := half[:n], before[:n]
-		jumped := int16(0)
-		for k, v := range h {
-			if d := v - b[k]; d > limit || d < -limit {
-				jumped++
-			}
-		}
-		row[i].jumped += jumped
-		half, before = half[n:], before[n:]
+		d := half[i] + zero*each - before[i]
+		jumped := (^(d + toLeast) | (d + toMost)) & (top * each)
+		row[i].jumped += int16(jumped >> 15 * each >> 48)
 	}
 }
 

@@ -205,7 +205,8 @@ func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
 // step decodes a unit that follows on the one before, and looks at the picture
 // when it is time.
 func (a *Analyser) step(ctx context.Context, au ingest.AccessUnit) (ok bool) {
-	frame, err := a.decode(au)
+	look := a.instants.due(au.Received)
+	frame, err := a.decode(au, look)
 	if err != nil {
 		a.refused(au, err)
 		return false
@@ -214,7 +215,7 @@ func (a *Analyser) step(ctx context.Context, au ingest.AccessUnit) (ok bool) {
 		a.refreshing--
 		a.skip(au, SkipLoss)
 	}
-	if frame != nil && a.usable(frame) && a.instants.due(au.Received) {
+	if frame != nil && a.usable(frame) && look {
 		a.health.alive(au.Received, frame.Luma.Pix)
 		if a.lawful {
 			a.analyse(ctx, au, frame)
@@ -283,9 +284,13 @@ func (a *Analyser) open(c ingest.Codec) error {
 	return err
 }
 
-func (a *Analyser) decode(au ingest.AccessUnit) (*Frame, error) {
+// decode decodes a unit whose picture is looked at, or one that leads to such.
+func (a *Analyser) decode(au ingest.AccessUnit, look bool) (*Frame, error) {
 	if err := a.open(au.Codec); err != nil {
 		return nil, err
+	}
+	if d, can := a.decoder.(Sparing); can {
+		d.Decimate(look)
 	}
 	stage := beginStage(a.metrics.decodeCPU)
 	defer func() { a.claim.spend(stage.end()) }()

@@ -21,7 +21,7 @@ type Luma struct {
 // Decode or Close; who keeps something copies it.
 type Frame struct {
 	Image *image.YCbCr // full size, 4:2:0, rows may be padded
-	Luma  Luma         // decimated for motion, about 320 wide
+	Luma  Luma         // decimated for motion, about 320 wide; empty after Decimate(false)
 }
 
 // Decoder turns the access units of one camera into frames. It is used by one
@@ -37,13 +37,14 @@ type Decoder interface {
 	Close()
 }
 
-// Deblocker is a Decoder that can leave out the deblocking filter of units whose
-// pictures nobody looks at.
-type Deblocker interface {
-	// Deblock says whether the units that follow are deblocked, as they are at
-	// first. Without it decoding is cheaper and pictures drift a little until the
-	// next key unit.
+// Sparing is a Decoder that can leave out what nobody needs of the units that
+// follow. At first it leaves nothing out.
+type Sparing interface {
+	// Deblock says whether they are deblocked. Without it decoding is cheaper and
+	// pictures drift a little until the next key unit.
 	Deblock(on bool)
+	// Decimate says whether their frames have a Luma.
+	Decimate(on bool)
 }
 
 // Detector finds objects. It is shared by all cameras of a node and is safe for

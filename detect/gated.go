@@ -238,11 +238,11 @@ func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
 		a.refused(au, err)
 		return false
 	}
-	if d, can := a.decoder.(Deblocker); can && !au.Key {
+	if d, can := a.decoder.(Sparing); can && !au.Key {
 		d.Deblock(false)
 		defer d.Deblock(true)
 	}
-	frame, err := a.decode(au)
+	frame, err := a.decode(au, false)
 	if err != nil {
 		a.refused(au, err)
 		return false

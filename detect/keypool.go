@@ -78,7 +78,7 @@ func (p *KeyPool) once(units []ingest.AccessUnit, quick bool, use func(*Frame)) 
 		return err
 	}
 	defer p.give(units[0].Codec, d)
-	if q, ok := d.(Deblocker); ok {
+	if q, ok := d.(Sparing); ok {
 		q.Deblock(!quick)
 	}
 	au := units[0]

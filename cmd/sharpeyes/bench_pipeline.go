@@ -198,6 +198,7 @@ func (p *paced) Write(au ingest.AccessUnit) {
 // countedDecoder gives a turn back for each unit it was fed.
 type countedDecoder struct {
 	detect.Decoder
+	detect.Sparing
 	turns chan struct{}
 }
 
@@ -216,7 +217,10 @@ func workAnalyse(ctx context.Context, args []string) (workerResult, error) {
 		Camera: cam, Emit: func(detect.Observation) {}, Metrics: detect.NewMetrics(reg), Log: slog.New(slog.DiscardHandler),
 		NewDecoder: func(c ingest.Codec) (detect.Decoder, error) {
 			d, err := ffmpeg.NewDecoder(c)
-			return countedDecoder{d, p.turns}, err
+			if err != nil {
+				return nil, err
+			}
+			return countedDecoder{d, d.(detect.Sparing), p.turns}, nil
 		},
 	})
 	if err != nil {

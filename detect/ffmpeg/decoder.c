@@ -27,6 +27,7 @@ struct se_decoder {
 	int row_size;
 	int min_side;
 	int64_t max_pixels;
+	int small; // the picture at hand is decimated
 	int damaged, gap, refused_size; // what libav's log said about the unit at hand
 };
 
@@ -219,7 +220,7 @@ static int deliver(se_decoder *d, se_picture *out) {
 	out->v = from->data[2];
 	out->y_stride = from->linesize[0];
 	out->c_stride = from->linesize[1];
-	return decimate(d, out);
+	return d->small ? decimate(d, out) : SE_PICTURE;
 }
 
 // send feeds the reserved bytes and drops the reference to them.
@@ -250,8 +251,9 @@ static int receive(se_decoder *d, se_picture *out) {
 	return result;
 }
 
-int se_decode(se_decoder *d, size_t n, int key, int flush, se_picture *out) {
+int se_decode(se_decoder *d, size_t n, int key, int flush, int small, se_picture *out) {
 	memset(out, 0, sizeof *out);
+	d->small = small;
 	if (d->input == NULL || n > d->input_size) return SE_INVALID;
 	d->damaged = d->gap = d->refused_size = 0;
 	av_frame_unref(d->frame);

@@ -31,14 +31,15 @@ type decoder struct {
 	params  parameters
 	broken  error // why units are refused until the next key unit; nil when decoding goes on
 	refresh int   // in so many units more, at most, may be missing what they are predicted from: decoding began at a recovery point
+	noLuma  bool
 	picture C.se_picture
 	image   image.YCbCr
 	frame   detect.Frame
 }
 
 var (
-	_ detect.Decoder   = (*decoder)(nil)
-	_ detect.Deblocker = (*decoder)(nil)
+	_ detect.Decoder = (*decoder)(nil)
+	_ detect.Sparing = (*decoder)(nil)
 )
 
 // NewDecoder opens a decoder for one camera's stream of the given codec. It uses
@@ -125,6 +126,9 @@ func (d *decoder) Deblock(on bool) {
 		C.se_deblock(d.c, cBool(on))
 	}
 }
+
+// Decimate implements detect.Sparing.
+func (d *decoder) Decimate(on bool) { d.noLuma = !on }
 
 // Drain implements detect.Decoder. Of a stream with reordered pictures (B-frames)
 // a key unit alone yields its picture only here.
@@ -219,7 +223,7 @@ func (d *decoder) fill(nalus [][]byte) (int, error) {
 
 // run decodes the first n bytes of the input into d.picture.
 func (d *decoder) run(n int, key, flush bool) error {
-	rc := C.se_decode(d.c, C.size_t(n), cBool(key), cBool(flush), &d.picture)
+	rc := C.se_decode(d.c, C.size_t(n), cBool(key), cBool(flush), cBool(!d.noLuma), &d.picture)
 	if d.picture.input_taken != 0 {
 		d.input = nil
 	}

@@ -40,8 +40,9 @@ se_decoder *se_open(int codec, int64_t max_pixels, int min_side);
 // and may be written until the next se_decode says input_taken.
 uint8_t *se_reserve(se_decoder *d, size_t n, size_t *size);
 
-// se_decode decodes the first n bytes of the reserved buffer.
-int se_decode(se_decoder *d, size_t n, int key, int flush, se_picture *out);
+// se_decode decodes the first n bytes of the reserved buffer. With small, this and
+// what is drained after it gets its small luma picture.
+int se_decode(se_decoder *d, size_t n, int key, int flush, int small, se_picture *out);
 
 // se_deblock says whether the pictures that follow are deblocked.
 void se_deblock(se_decoder *d, int on);

@@ -367,6 +367,26 @@ func TestDecodeOpenGOPAfterLoss(t *testing.T) {
 	require.Equal(t, want, pictures(d))
 }
 
+// What nobody looks at for motion has no small picture, and is else the same.
+func TestLeavesOutTheLuma(t *testing.T) {
+	units := readUnits(t, "walk.h264")
+	whole, spare := open(t, ingest.H264), open(t, ingest.H264)
+	for i, au := range units {
+		look := i%3 == 0
+		spare.(detect.Sparing).Decimate(look)
+		f, err := whole.Decode(au)
+		require.NoError(t, err)
+		s, err := spare.Decode(au)
+		require.NoError(t, err)
+		require.Equal(t, f.Image.Y, s.Image.Y)
+		if look {
+			require.Equal(t, f.Luma, s.Luma)
+		} else {
+			require.Equal(t, detect.Luma{}, s.Luma)
+		}
+	}
+}
+
 // Without deblocking the pictures drift, a little, until the next key unit.
 func TestDeblock(t *testing.T) {
 	for _, file := range []string{"walk.h264", "walk.h265"} {
@@ -375,7 +395,7 @@ func TestDeblock(t *testing.T) {
 			whole, hasty := open(t, units[0].Codec), open(t, units[0].Codec)
 			differ, drift := 0, 0.0
 			for i, au := range units {
-				hasty.(detect.Deblocker).Deblock(au.Key)
+				hasty.(detect.Sparing).Deblock(au.Key)
 				f, err := whole.Decode(au)
 				require.NoError(t, err)
 				h, err := hasty.Decode(au)
@@ -401,5 +421,5 @@ func TestDeblock(t *testing.T) {
 	closed, err := NewDecoder(ingest.H264)
 	require.NoError(t, err)
 	closed.Close()
-	closed.(detect.Deblocker).Deblock(false)
+	closed.(detect.Sparing).Deblock(false)
 }

@@ -196,6 +196,7 @@ func (r *gateRun) full(clip *clipUnits, from time.Time, motion bool) error {
 		return err
 	}
 	defer dec.Close()
+	dec.(detect.Sparing).Decimate(motion)
 	before := -1.0
 	for _, au := range clip.units {
 		counts := !au.Received.Before(from)

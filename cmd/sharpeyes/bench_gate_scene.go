@@ -148,7 +148,11 @@ func gateScenes(quick bool) []gateScene {
 	}
 	out = append(out, gateScene{kind: "quiet", tall: 360, codec: "h264", gop: 2, seconds: 610, noise: 6})
 	for _, n := range []string{"cloud", "flicker", "ir", "clock", "rain"} {
-		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 100, noise: noise, nuisance: n})
+		seconds := 100
+		if n == "clock" || n == "rain" {
+			seconds = 610 // the gate gets used to them
+		}
+		out = append(out, gateScene{kind: "nuisance", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: seconds, noise: noise, nuisance: n})
 	}
 	return out
 }

@@ -189,3 +189,8 @@ func TestAlignedTable(t *testing.T) {
 	alignedTable(&b, [][]string{{"名", "n"}, {"ab", "100"}})
 	require.Equal(t, "| 名  |   n |\n|----|----:|\n| ab | 100 |\n", b.String())
 }
+
+func TestBenchGateOnly(t *testing.T) {
+	require.ErrorContains(t, runBenchGate(newBenchGate(), gateFlags{runs: 1, only: "("}), "--only")
+	require.ErrorContains(t, runBenchGate(newBenchGate(), gateFlags{runs: 1, only: "no such clip"}), "no clip has such a name")
+}

@@ -78,15 +78,18 @@ func (p *KeyPool) once(units []ingest.AccessUnit, quick bool, use func(*Frame)) 
 		return err
 	}
 	defer p.give(units[0].Codec, d)
-	if q, ok := d.(Sparing); ok {
-		q.Deblock(!quick)
+	sparing, spares := d.(Sparing)
+	if spares {
+		sparing.Deblock(!quick)
 	}
-	au := units[0]
-	au.Lost = true // the decoder forgets the camera before
-	frame, err := d.Decode(au)
-	for _, next := range units[1:] {
-		if err == nil {
-			frame, err = d.Decode(next)
+	var frame *Frame
+	for i, au := range units {
+		if spares {
+			sparing.Decimate(i == len(units)-1) // use sees no other
+		}
+		au.Lost = au.Lost || i == 0 // the decoder forgets the camera before
+		if frame, err = d.Decode(au); err != nil {
+			break
 		}
 	}
 	if err == nil && frame == nil {

@@ -258,7 +258,8 @@ func (m *CellMotion) halve(l Luma) {
 	for y := range m.h {
 		a := l.Pix[2*y*l.Width : 2*y*l.Width+2*m.w]
 		b := l.Pix[(2*y+1)*l.Width : (2*y+1)*l.Width+2*m.w]
-		for i := range m.half[y*m.cw : (y+1)*m.cw] {
+		out := m.half[y*m.cw : (y+1)*m.cw]
+		for i := range out {
 			var u, v uint64
 			if len(a) >= 8 && len(b) >= 8 {
 				u, v = binary.LittleEndian.Uint64(a), binary.LittleEndian.Uint64(b)
@@ -266,7 +267,7 @@ func (m *CellMotion) halve(l Luma) {
 			} else {
 				u, v = lastBytes(a), lastBytes(b)
 			}
-			m.half[y*m.cw+i] = quad(u&low + u>>8&low + v&low + v>>8&low)
+			out[i] = quad(u&low + u>>8&low + v&low + v>>8&low)
 		}
 	}
 }

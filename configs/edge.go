@@ -43,7 +43,7 @@ type Detector struct {
 	Crops int `yaml:"crops" json:"crops,omitempty" limit:"0..8" jsonschema_description:"Closer looks at parts of a picture around what moves, at most, as far as the budget allows; they find what is far away. 0: whole pictures only."`
 
 	MaxPerSecond float64  `yaml:"max_per_second" json:"max_per_second,omitempty" limit:"0.1..10000" jsonschema_description:"Budget of inferences per second for the node."`
-	MaxWait      Duration `yaml:"max_wait" json:"max_wait,omitempty" limit:"10ms..30s" jsonschema_description:"A camera waits at most this long for its turn; then the sample is skipped and counted."`
+	MaxWait      Duration `yaml:"max_wait" json:"max_wait,omitempty" limit:"10ms..30s" jsonschema_description:"A camera waits at most this long for its turn, and less where its analysis is late already; then the sample is skipped and counted."`
 }
 
 // The words of Detector.Model that name no file, and those of Detector.Runtime.

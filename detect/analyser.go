@@ -14,17 +14,18 @@ import (
 // What the analyser does when the camera's settings say nothing, and what no
 // setting changes.
 const (
-	analyseFPS   = 8
-	detectFPS    = 2
-	frozenFor    = 30 * time.Second
-	holdMotion   = 2 * time.Second         // the detector goes on looking after the last motion
-	recallMotion = 1500 * time.Millisecond // a track may start where something moved this recently
-	idleSample   = 2 * time.Second         // the detector looks this often while only tracks live
-	sceneGap     = time.Minute             // after a longer pause the scene is learned anew
-	minScore     = 0.15                    // what the detector is asked for: people to pixelate, tracks to continue
-	birthScore   = 0.4                     // what starts a track when no rule says less
-	minSide      = 64
-	maxSide      = 8192
+	analyseFPS    = 8
+	detectFPS     = 2
+	frozenFor     = 30 * time.Second
+	holdMotion    = 2 * time.Second         // the detector goes on looking after the last motion
+	recallMotion  = 1500 * time.Millisecond // a track may start where something moved this recently
+	idleSample    = 2 * time.Second         // the detector looks this often while only tracks live
+	sceneGap      = time.Minute             // after a longer pause the scene is learned anew
+	minScore      = 0.15                    // what the detector is asked for: people to pixelate, tracks to continue
+	birthScore    = 0.4                     // what starts a track when no rule says less
+	leastPatience = 100 * time.Millisecond  // that even a late camera waits for the detector: others do not always get its turn
+	minSide       = 64
+	maxSide       = 8192
 )
 
 // AnalyserOptions are what one camera's analyser works with.
@@ -424,7 +425,7 @@ func (a *Analyser) wantsDetector(at time.Time) bool {
 // look asks the shared detector and updates the tracks.
 func (a *Analyser) look(ctx context.Context, obs *Observation, picture *image.YCbCr) Skip {
 	a.lastAsked = obs.At
-	found, cpu, err := a.opt.Detector.detect(ctx, a.id, picture, minScore, a.regions())
+	found, cpu, err := a.opt.Detector.detect(ctx, a.sample(picture, a.patience(obs.At)))
 	addTime(a.metrics.detectCPU, cpu)
 	switch {
 	case errors.Is(err, ErrBusy):
@@ -446,6 +447,23 @@ func (a *Analyser) look(ctx context.Context, obs *Observation, picture *image.YC
 	}
 	a.tracks = a.tracker.Update(obs.At, obs.Detections, a.hasMoved)
 	return SkipNone
+}
+
+// sample is a picture of this camera for the detector.
+func (a *Analyser) sample(picture *image.YCbCr, patience time.Duration) sample {
+	return sample{camera: a.id, picture: picture, minScore: minScore, regions: a.regions(), patience: patience}
+}
+
+// patience is how long a look at the instant may wait for the detector: the later
+// the analysis already is, the shorter. A look that is passed over costs one sample; a
+// camera that falls behind for want of looks would be seen by its key units alone.
+// While it catches up it is late by nature, and its look is what the wake was for.
+func (a *Analyser) patience(at time.Time) time.Duration {
+	whole := a.opt.Camera.Settings.Gate.Behind.Std() / 4
+	if a.gate != nil && a.gate.state == GateCatchUp {
+		return whole
+	}
+	return max(leastPatience, whole-a.opt.Now().Sub(at))
 }
 
 // sort adds what the detector found to what may be used and to what a privacy mask

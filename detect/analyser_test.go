@@ -6,10 +6,13 @@ import (
 	"image"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/configs"
@@ -388,6 +391,49 @@ func TestAnalyserWhenTheDetectorIsBusy(t *testing.T) {
 	b.feed(a, 3, b.enter(Person, 0.8))
 	require.Equal(t, 1, b.looked)
 	require.InDelta(t, 5, b.skipped()[SkipDetectorBusy], 1)
+}
+
+// restless sees motion in every picture.
+type restless struct{}
+
+func (restless) Find(Luma) Motion { return Motion{Active: true, Boxes: []Box{{0, 0, 1, 1}}} }
+func (restless) Reset()           {}
+
+// Cameras that together ask for more looks than the budget has go without some of
+// them, none of them much more often than others, and stay on time.
+func TestAnalyserDoesNotFallBehindForWantOfLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := NewShared(slow(t, 50*time.Millisecond), configs.Detector{MaxPerSecond: 6}, nil)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for c := range 4 {
+			b := newBench(t)
+			b.cam.ID = string(rune('a' + c))
+			a := b.analyser()
+			a.opt.Detector, a.opt.Motion = shared, restless{}
+			looked, passed, latest := 0, 0, time.Duration(0)
+			a.opt.Emit = func(o Observation) {
+				latest = max(latest, time.Since(o.At))
+				switch {
+				case o.Detected:
+					looked++
+				case o.Skipped == SkipDetectorBusy:
+					passed++
+				}
+			}
+			wg.Go(func() {
+				for i := range 60 * 25 {
+					received := began.Add(time.Duration(c)*15*time.Millisecond + time.Duration(i)*40*time.Millisecond)
+					time.Sleep(time.Until(received)) // of the synctest bubble
+					a.unit(t.Context(), ingest.AccessUnit{Codec: ingest.H264, Key: i%25 == 0, Received: received, NALUs: [][]byte{{1}}})
+				}
+				assert.Less(t, latest, a.opt.Camera.Settings.Gate.Behind.Std()/2)
+				assert.InDelta(t, 60*6/4, looked, 16, "who asks first when nobody waits goes without less often")
+				assert.Equal(t, 105, looked+passed, "each instant at which it wanted to look")
+			})
+		}
+		wg.Wait()
+	})
 }
 
 func TestAnalyserWithoutDetectorFindsMotionOnly(t *testing.T) {

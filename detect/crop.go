@@ -82,17 +82,17 @@ func uncrop(found []Detection, part image.Rectangle, size image.Point) []Detecti
 // closer looks at parts of the picture around the regions, as many as are
 // configured and as the budget has left at this moment, and joins what is found to
 // what the whole picture showed. The caller has the turn.
-func (s *Shared) closer(img *image.YCbCr, minScore float64, regions []Box, found []Detection) ([]Detection, error) {
-	if s.crops == 0 || len(regions) == 0 {
+func (s *Shared) closer(p sample, found []Detection) ([]Detection, error) {
+	if s.crops == 0 || len(p.regions) == 0 {
 		return found, nil
 	}
-	size := img.Rect.Size()
+	size := p.picture.Rect.Size()
 	looked := false
-	for _, part := range crops(size, regions, s.crops) {
+	for _, part := range crops(size, p.regions, s.crops) {
 		if s.waiting() || !s.budget.Allow() {
 			break // nobody gets no turn because another looks twice
 		}
-		more, err := s.once(img.SubImage(part.Add(img.Rect.Min)).(*image.YCbCr), minScore)
+		more, err := s.once(p.picture.SubImage(part.Add(p.picture.Rect.Min)).(*image.YCbCr), p.minScore)
 		if err != nil {
 			return nil, err
 		}

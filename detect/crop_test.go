@@ -71,7 +71,7 @@ func TestSharedLooksCloser(t *testing.T) {
 	})
 	s := NewShared(d, configs.Detector{MaxPerSecond: 100, Crops: 2}, nil)
 	img := image.NewYCbCr(image.Rect(0, 0, 1920, 1080), image.YCbCrSubsampleRatio420)
-	found, _, err := s.detect(t.Context(), "c", img, 0.1, []Box{{0.5, 0.5, 0.01, 0.02}})
+	found, _, err := s.detect(t.Context(), sample{"c", img, 0.1, []Box{{0.5, 0.5, 0.01, 0.02}}, time.Second})
 	require.NoError(t, err)
 	require.Equal(t, []image.Rectangle{image.Rect(0, 0, 1920, 1080), image.Rect(760, 342, 1176, 758)}, parts)
 	var classes []Class
@@ -102,7 +102,7 @@ func TestSharedLooksCloserOnlyWithTime(t *testing.T) {
 		img := image.NewYCbCr(image.Rect(0, 0, 1920, 1080), image.YCbCrSubsampleRatio420)
 		regions := []Box{{0.2, 0.2, 0.01, 0.02}, {0.8, 0.8, 0.01, 0.02}}
 		s := NewShared(d, configs.Detector{MaxPerSecond: 2, MaxWait: seconds(10), Crops: 2}, nil)
-		_, _, err := s.detect(t.Context(), "c", img, 0.1, regions)
+		_, _, err := s.detect(t.Context(), sample{"c", img, 0.1, regions, time.Minute})
 		require.NoError(t, err)
 		require.Equal(t, 1, looks, "the budget has one look at once")
 
@@ -111,7 +111,7 @@ func TestSharedLooksCloserOnlyWithTime(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, cam := range []ingest.CameraID{"a", "b"} {
 			wg.Go(func() {
-				if _, _, err := s.detect(t.Context(), cam, img, 0.1, regions); err != nil {
+				if _, _, err := s.detect(t.Context(), sample{cam, img, 0.1, regions, time.Minute}); err != nil {
 					t.Error(err)
 				}
 			})

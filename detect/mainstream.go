@@ -153,7 +153,7 @@ func (a *Analyser) Closer(ctx context.Context, o Observation) (_ Observation, ok
 	if picture == nil {
 		return o, false
 	}
-	found, cpu, err := a.opt.Detector.detect(ctx, a.id, picture, minScore, a.regions())
+	found, cpu, err := a.opt.Detector.detect(ctx, a.sample(picture, a.opt.Detector.maxWait))
 	addTime(a.metrics.detectCPU, cpu)
 	if err != nil {
 		if !errors.Is(err, ErrBusy) && ctx.Err() == nil {

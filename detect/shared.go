@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,10 +28,10 @@ const (
 )
 
 // Shared lets all cameras of a node use one detector: as many pictures at once as
-// it has workers, in the order of asking, and not more pictures a second than the
-// budget. A camera
-// stands in the line at most once, so that each waiting camera is served once
-// before any is served twice. It starts no goroutine.
+// it has workers, and not more pictures a second than the budget. Of those who wait
+// the one is next whose last turn is longest ago, and a camera stands in the line
+// at most once: where there are not enough turns, no camera goes without for long.
+// It starts no goroutine.
 type Shared struct {
 	detector Detector
 	crops    int // closer looks at one picture, at most
@@ -41,6 +42,8 @@ type Shared struct {
 	free   int // turns that nobody has
 	line   []*turn
 	asking map[ingest.CameraID]bool
+	turns  uint64                     // given so far
+	served map[ingest.CameraID]uint64 // the number of each camera's last turn
 
 	latency, wait prometheus.Histogram
 	busy          *prometheus.CounterVec
@@ -48,7 +51,10 @@ type Shared struct {
 }
 
 // turn is a camera's place in the line; ready is closed when it is its turn.
-type turn struct{ ready chan struct{} }
+type turn struct {
+	camera ingest.CameraID
+	ready  chan struct{}
+}
 
 // NewShared wraps d with the budget and patience of cfg; zero values mean 6
 // pictures a second, one second and one worker. A nil reg registers no metrics. It does not
@@ -71,6 +77,7 @@ func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Sha
 		maxWait: wait,
 		free:    max(cfg.Workers, 1),
 		asking:  make(map[ingest.CameraID]bool),
+		served:  make(map[ingest.CameraID]uint64),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sharpeyes_detector_latency_seconds", Help: "Time that the object detector took for one picture or part of one.", Buckets: buckets,
 		}),
@@ -94,37 +101,52 @@ func NewShared(d Detector, cfg configs.Detector, reg prometheus.Registerer) *Sha
 // at img. It returns ErrBusy when no turn came, ctx.Err() when ctx ended first,
 // or what the detector says. img must stay as it is until Detect returns.
 func (s *Shared) Detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64) ([]Detection, error) {
-	found, _, err := s.detect(ctx, cam, img, minScore, nil)
+	found, _, err := s.detect(ctx, sample{camera: cam, picture: img, minScore: minScore, patience: s.maxWait})
 	return found, err
 }
 
-// Forget removes the series of a camera that is no longer configured.
-func (s *Shared) Forget(camera ingest.CameraID) { s.busy.DeleteLabelValues(string(camera)) }
+// sample is a picture that a camera wants to be looked at.
+type sample struct {
+	camera   ingest.CameraID
+	picture  *image.YCbCr
+	minScore float64
+	regions  []Box         // where a closer look may be worth it
+	patience time.Duration // how long the camera can wait for its turn; the configured time holds if it is shorter
+}
+
+// Forget removes what is kept of a camera that is no longer configured.
+func (s *Shared) Forget(camera ingest.CameraID) {
+	s.busy.DeleteLabelValues(string(camera))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.served, camera)
+}
 
 // detect also looks closer at parts of the picture around the regions, and says how
 // much CPU time this thread spent. The whole picture is always looked at: people
 // who stand still outside of all regions have to be pixelated too.
-func (s *Shared) detect(ctx context.Context, cam ingest.CameraID, img *image.YCbCr, minScore float64, regions []Box) ([]Detection, time.Duration, error) {
+func (s *Shared) detect(ctx context.Context, p sample) ([]Detection, time.Duration, error) {
 	asked := time.Now()
-	err := s.acquire(ctx, cam)
+	err := s.acquire(ctx, p.camera, min(p.patience, s.maxWait))
 	s.wait.Observe(time.Since(asked).Seconds())
 	if err != nil {
 		if errors.Is(err, ErrBusy) {
-			s.busy.WithLabelValues(string(cam)).Inc()
+			s.busy.WithLabelValues(string(p.camera)).Inc()
 		}
 		return nil, 0, err
 	}
 	defer s.release()
+	s.serve(p.camera)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cpu := threadCPU()
-	found, err := s.once(img, minScore)
+	found, err := s.once(p.picture, p.minScore)
 	if err == nil {
-		found, err = s.closer(img, minScore, regions, found)
+		found, err = s.closer(p, found)
 	}
 	cpu = threadCPU() - cpu
 	if err != nil {
-		return nil, cpu, fmt.Errorf("camera %s: detect: %w", cam, err)
+		return nil, cpu, fmt.Errorf("camera %s: detect: %w", p.camera, err)
 	}
 	return found, cpu, nil
 }
@@ -139,9 +161,9 @@ func (s *Shared) once(img *image.YCbCr, minScore float64) ([]Detection, error) {
 
 // acquire waits for the turn and then for the budget. The one whose turn it is
 // keeps it while it waits for the budget: nobody else could start earlier.
-func (s *Shared) acquire(ctx context.Context, cam ingest.CameraID) error {
-	deadline := time.Now().Add(s.maxWait)
-	patience := time.NewTimer(s.maxWait)
+func (s *Shared) acquire(ctx context.Context, cam ingest.CameraID, most time.Duration) error {
+	deadline := time.Now().Add(most)
+	patience := time.NewTimer(most)
 	defer patience.Stop()
 	t, err := s.queue(cam)
 	if err != nil {
@@ -186,7 +208,7 @@ func (s *Shared) queue(cam ingest.CameraID) (*turn, error) {
 		return nil, ErrBusy
 	}
 	s.asking[cam] = true
-	t := &turn{ready: make(chan struct{})}
+	t := &turn{cam, make(chan struct{})}
 	if s.free > 0 {
 		s.free--
 		close(t.ready)
@@ -194,6 +216,14 @@ func (s *Shared) queue(cam ingest.CameraID) (*turn, error) {
 	}
 	s.line = append(s.line, t)
 	return t, nil
+}
+
+// serve counts a turn that was not given back for want of budget.
+func (s *Shared) serve(cam ingest.CameraID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns++
+	s.served[cam] = s.turns
 }
 
 func (s *Shared) unask(cam ingest.CameraID) {
@@ -217,7 +247,7 @@ func (s *Shared) leave(t *turn) {
 	s.release()
 }
 
-// release passes the turn to the next in the line.
+// release passes the turn to who waits and had none for longest.
 func (s *Shared) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +255,13 @@ func (s *Shared) release() {
 		s.free++
 		return
 	}
-	next := s.line[0]
-	s.line = s.line[1:]
-	close(next.ready)
+	next := 0
+	for i, t := range s.line {
+		if s.served[t.camera] < s.served[s.line[next].camera] {
+			next = i
+		}
+	}
+	t := s.line[next]
+	s.line = slices.Delete(s.line, next, next+1)
+	close(t.ready)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sharpeyes/sharpeyes/configs"
@@ -70,6 +71,35 @@ func TestSharedServesInTheOrderOfAsking(t *testing.T) {
 		}
 		wg.Wait()
 		require.Equal(t, "c0 c1 c2 c3 c4 c0 c1 c2 c3 c4 c0 c1 c2 c3 c4", strings.Join(order, " "))
+	})
+}
+
+// Who had a turn longer ago goes before who asked earlier.
+func TestSharedServesWhoWentWithoutFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewShared(slow(t, 100*time.Millisecond), configs.Detector{MaxPerSecond: 1000, MaxWait: seconds(10)}, nil)
+		var mu sync.Mutex
+		var order []ingest.CameraID
+		var wg sync.WaitGroup
+		ask := func(cam ingest.CameraID) {
+			wg.Go(func() {
+				_, err := s.Detect(t.Context(), cam, nil, 0)
+				assert.NoError(t, err)
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, cam)
+			})
+			synctest.Wait()
+		}
+		for _, cam := range []ingest.CameraID{"seldom", "often"} {
+			ask(cam)
+			wg.Wait()
+		}
+		for _, cam := range []ingest.CameraID{"holds", "often", "seldom", "new"} {
+			ask(cam)
+		}
+		wg.Wait()
+		require.Equal(t, []ingest.CameraID{"holds", "new", "seldom", "often"}, order[2:])
 	})
 }
 

@@ -207,7 +207,7 @@ func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
 // when it is time.
 func (a *Analyser) step(ctx context.Context, au ingest.AccessUnit) (ok bool) {
 	look := a.instants.due(au.Received)
-	frame, err := a.decode(au, look)
+	frame, err := a.decode(au, look, a.deblock(au))
 	if err != nil {
 		a.refused(au, err)
 		return false
@@ -286,16 +286,23 @@ func (a *Analyser) open(c ingest.Codec) error {
 }
 
 // decode decodes a unit whose picture is looked at, or one that leads to such.
-func (a *Analyser) decode(au ingest.AccessUnit, look bool) (*Frame, error) {
+func (a *Analyser) decode(au ingest.AccessUnit, look, deblock bool) (*Frame, error) {
 	if err := a.open(au.Codec); err != nil {
 		return nil, err
 	}
 	if d, can := a.decoder.(Sparing); can {
 		d.Decimate(look)
+		d.Deblock(deblock)
 	}
 	stage := beginStage(a.metrics.decodeCPU)
 	defer func() { a.claim.spend(stage.end()) }()
 	return a.decoder.Decode(au)
+}
+
+// deblock says whether the picture of a unit that is looked at, or leads to such, is
+// to be deblocked. That is a fifth of decoding for H.264 and a twentieth for H.265.
+func (a *Analyser) deblock(au ingest.AccessUnit) bool {
+	return au.Key || au.Codec != ingest.H264 || a.gate == nil || a.gate.deblock()
 }
 
 func sizeSupported(f *Frame) bool {

@@ -23,11 +23,20 @@ import (
 type painter struct {
 	frame  func(au ingest.AccessUnit) (*Frame, error)
 	closed int
+	rough  int // units that were not deblocked
+	hasty  bool
 }
 
-func (p *painter) Decode(au ingest.AccessUnit) (*Frame, error) { return p.frame(au) }
-func (p *painter) Drain() (*Frame, error)                      { return nil, nil }
-func (p *painter) Close()                                      { p.closed++ }
+func (p *painter) Decode(au ingest.AccessUnit) (*Frame, error) {
+	if p.hasty {
+		p.rough++
+	}
+	return p.frame(au)
+}
+func (p *painter) Deblock(on bool)        { p.hasty = !on }
+func (p *painter) Decimate(bool)          {}
+func (p *painter) Drain() (*Frame, error) { return nil, nil }
+func (p *painter) Close()                 { p.closed++ }
 
 // bench is an analyser with everything around it.
 type bench struct {

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -109,7 +110,8 @@ type gate struct {
 	keyPTS  time.Duration
 	checked time.Time
 	gops    []time.Duration
-	units   int // of this GOP
+	units   int  // of this GOP
+	qp      int8 // of the latest unit; where it is not known, coarse
 	unread  int
 	mute    time.Time // the score wakes nobody before
 	calm    time.Time // not behind since
@@ -309,8 +311,9 @@ func (g *gate) usual() time.Duration {
 
 // follow keeps account of GOPs and says whether this key unit is early.
 func (g *gate) follow(u gateUnit) (early bool) {
+	g.qp = math.MaxInt8
 	if u.header.OK {
-		g.unread = 0
+		g.unread, g.qp = 0, u.header.QP
 	} else {
 		g.unread++
 	}
@@ -570,6 +573,14 @@ func (g *gate) ask(c WakeCause) {
 			g.moved = g.since.Add(max(0, gateAsked-g.cfg.Hold.Std()))
 		}
 	}
+}
+
+// deblock says whether predicted pictures are to be deblocked. At a fine quantiser
+// they need not be where key units come often: until the next one they drift by less
+// than what motion and objects are found by. At a coarse one noise drifts into motion.
+func (g *gate) deblock() bool {
+	gop := g.usual()
+	return g.state == GateFull || gop == 0 || gop > gateLongGOP || int(g.qp) >= g.cfg.DeblockFrom
 }
 
 // longestGap is the longest time between two pictures that the gate lets be looked at.

@@ -268,6 +268,30 @@ func TestGateDegradesWhenLateAndRecovers(t *testing.T) {
 	require.Equal(t, GateActive, s.g.state)
 }
 
+// Predicted pictures go without deblocking only where they cannot drift far.
+func TestGateSaysWhatToDeblock(t *testing.T) {
+	s := newStream(t, nil)
+	s.qp = func(int) int8 { return 25 }
+	s.run(1)
+	require.True(t, s.g.deblock(), "the length of a GOP is not known yet")
+	s.run(5)
+	require.False(t, s.g.deblock())
+	s.qp = func(int) int8 { return 26 }
+	s.run(1)
+	require.True(t, s.g.deblock(), "coarse")
+
+	s = newStream(t, nil)
+	s.qp, s.gop = func(int) int8 { return 25 }, 110
+	s.run(15)
+	require.True(t, s.g.deblock(), "a long GOP")
+
+	s = newStream(t, nil)
+	s.qp = func(int) int8 { return 25 }
+	s.run(5)
+	s.g.enter(GateFull)
+	require.True(t, s.g.deblock(), "no key unit may come for long")
+}
+
 func TestGateGivesUpOnStreamsItCannotGate(t *testing.T) {
 	t.Run("no key units", func(t *testing.T) {
 		s := newStream(t, nil)

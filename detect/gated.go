@@ -238,11 +238,7 @@ func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
 		a.refused(au, err)
 		return false
 	}
-	if d, can := a.decoder.(Sparing); can && !au.Key {
-		d.Deblock(false)
-		defer d.Deblock(true)
-	}
-	frame, err := a.decode(au, false)
+	frame, err := a.decode(au, false, au.Key)
 	if err != nil {
 		a.refused(au, err)
 		return false

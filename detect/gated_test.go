@@ -131,6 +131,25 @@ func TestGatedWakeByOperatorCatchesUp(t *testing.T) {
 
 // A wake late in a long group of pictures asks the camera for a key unit and starts
 // with it; where none comes the group is decoded, and the camera not asked again.
+// While every unit of a camera with a fine quantiser is decoded, its key units are
+// deblocked and no others. Without a gate, all are.
+func TestActiveCameraIsNotDeblocked(t *testing.T) {
+	g := newGatedBench(t, "A9")
+	g.watch(20, nil)
+	require.Less(t, g.a.gate.qp, int8(26))
+	g.a.Wake(WakeOperator)
+	g.watch(5, nil)
+	require.Equal(t, GateActive, g.a.gate.state)
+	d := g.decoders[len(g.decoders)-1]
+	require.Equal(t, 120, d.rough, "24 of each 25")
+	g.watch(1, func(_ int, au *ingest.AccessUnit) { au.NALUs = [][]byte{{1}} })
+	require.Equal(t, 120, d.rough, "a quantiser that is not known may be coarse")
+
+	b := newBench(t)
+	b.feed(b.analyser(), 5, nil)
+	require.Zero(t, b.decoders[0].rough)
+}
+
 func TestGatedWakeAsksForAKeyUnit(t *testing.T) {
 	for name, answers := range map[string]bool{"the camera answers": true, "it does not": false} {
 		t.Run(name, func(t *testing.T) {

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +70,7 @@ func newBench() *cobra.Command {
 	fl.BoolVar(&f.quick, "quick", false, "node: one kind of camera, two activities, short measurements")
 	fl.StringVar(&f.streams, "streams", "h264,sub,h265", "node: kinds of cameras")
 	fl.StringVar(&f.clip, "clip", "", "node: instead, an H.264 or H.265 file with a key frame every 2 s at 25 pictures a second, as it is")
-	fl.StringVar(&f.plot, "plot", "", "node: write a plot to this SVG file")
+	fl.StringVar(&f.plot, "plot", "", "node, detect: write a plot to this SVG file")
 	cmd.AddCommand(newBenchWorker(), newBenchGate(), newBenchNodeServe(), newBenchNodeRun())
 	return cmd
 }
@@ -76,6 +78,9 @@ func newBench() *cobra.Command {
 func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
 	if len(parts) == 0 {
 		parts = []string{"pipeline", "latency", "memory", "detect"}
+	}
+	if f.plot != "" && slices.Contains(parts, "node") == slices.Contains(parts, "detect") {
+		return errors.New("--plot shows either detect or node: name one of them")
 	}
 	dir, err := os.MkdirTemp("", "sharpeyes-bench-")
 	if err != nil {
@@ -101,8 +106,8 @@ func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
 			return fmt.Errorf("bench %s: %w", part, err)
 		}
 	}
-	if f.plot != "" && len(r.Node) > 0 {
-		if err := plotNode(f.plot, &r); err != nil {
+	if f.plot != "" {
+		if err := plotFile(f.plot, r.draw); err != nil {
 			return err
 		}
 	}
@@ -113,6 +118,15 @@ func bench(cmd *cobra.Command, parts []string, f benchFlags) error {
 	}
 	r.print(cmd.OutOrStdout())
 	return nil
+}
+
+// draw writes the plot of the part that has one.
+func (r *benchReport) draw(w io.Writer) error {
+	if len(r.Node) > 0 {
+		drawNode(w, r)
+		return nil
+	}
+	return drawDetect(w, r.Detect)
 }
 
 // benchRun is one run of the measurements: its folder, its flags, and where it

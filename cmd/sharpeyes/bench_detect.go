@@ -170,3 +170,12 @@ func printDetect(w io.Writer, rows []detectBench) {
 		fmt.Fprintf(w, "| %s | %s | %d | %.1f | %.1f | %.1f | %.2f |\n", d.Model, d.Runtime, d.Threads, d.Wall, d.Fastest, d.CPU, d.Ratio)
 	}
 }
+
+// drawDetect writes the plot of bench detect.
+func drawDetect(w io.Writer, rows []detectBench) error {
+	var bars []plotRow
+	for _, d := range rows {
+		bars = append(bars, plotRow{Label: fmt.Sprintf("%s, %s, %d threads", d.Model, d.Runtime, d.Threads), Value: d.Wall, Note: fmt.Sprintf("%.1f ms (CPU %.1f ms)", d.Wall, d.CPU)})
+	}
+	return barPlot(w, "One picture of 1080p through the object detector, scaling included", "milliseconds, median", bars)
+}

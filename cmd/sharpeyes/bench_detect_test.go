@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/xml"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -38,6 +40,24 @@ func TestBenchDetectTable(t *testing.T) {
 	out.Reset()
 	printDetect(&out, nil)
 	require.Empty(t, out.String())
+}
+
+func TestBenchDetectPlot(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plot.svg")
+	r := benchReport{Detect: []detectBench{{Model: "light", Runtime: "opencv", Threads: 2, Wall: 42, CPU: 80}}}
+	require.NoError(t, plotFile(file, r.draw))
+	svg, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(svg), ">light, opencv, 2 threads<")
+	require.Contains(t, string(svg), ">42.0 ms (CPU 80.0 ms)<")
+	require.NoError(t, xml.Unmarshal(svg, new(struct{})))
+	require.Error(t, plotFile(filepath.Join(file, "below"), r.draw))
+	for _, parts := range [][]string{{"latency"}, {"detect", "node"}} {
+		cmd := newBench()
+		cmd.SetArgs(append(parts, "--plot", file))
+		cmd.SilenceUsage, cmd.SilenceErrors = true, true
+		require.ErrorContains(t, cmd.ExecuteContext(t.Context()), "name one of them", "%v", parts)
+	}
 }
 
 func TestBenchDetectWorker(t *testing.T) {

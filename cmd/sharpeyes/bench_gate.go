@@ -114,7 +114,7 @@ func runBenchGate(cmd *cobra.Command, f gateFlags) error {
 		return fmt.Errorf("bench gate: --only %s: no clip has such a name; they are in the README's table", f.only)
 	}
 	if f.plot != "" {
-		if err := r.plotTo(f.plot); err != nil {
+		if err := plotFile(f.plot, r.draw); err != nil {
 			return fmt.Errorf("bench gate: %w", err)
 		}
 	}
@@ -292,21 +292,13 @@ func (b *benchRun) gateReceive(ctx context.Context, c gateClip, row gateBench, k
 	return known[key]
 }
 
-// plotTo writes the plot.
-func (r *gateReport) plotTo(path string) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // the second Close after a good one
+// draw writes the plot.
+func (r *gateReport) draw(w io.Writer) error {
 	var rows []plotRow
 	for _, c := range r.Clips {
 		rows = append(rows, plotRow{Label: c.Clip, Value: c.Times, Note: fmt.Sprintf("%.1f × (%.0f %% awake)", c.Times, 100*c.Awake)})
 	}
-	if err := barPlot(f, "Cameras on the same core, gate against full decoding with MOG2", "times as many cameras", rows); err != nil {
-		return err
-	}
-	return f.Close()
+	return barPlot(w, "Cameras on the same core, gate against full decoding with MOG2", "times as many cameras", rows)
 }
 
 // print writes both tables.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -368,14 +367,4 @@ func printNode(w io.Writer, all []nodeBench) {
 				o.Cameras, o.Activity*100, o.CPU*100, o.Missed, o.Keys, o.Degraded*100, o.Queued, o.Resident)
 		}
 	}
-}
-
-// plotNode writes the figures as an SVG file.
-func plotNode(path string, r *benchReport) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	drawNode(f, r)
-	return f.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"os"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,19 @@ const (
 	plotGlyph     = 7.2 // mean width of a letter at 12 px
 	plotNote      = 190 // room behind the longest bar
 )
+
+// plotFile writes a plot to a file.
+func plotFile(path string, draw func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // the second Close after a good one
+	if err := draw(f); err != nil {
+		return err
+	}
+	return f.Close()
+}
 
 // barPlot writes a horizontal bar plot as an SVG that needs nothing else: no
 // script, no font and no style sheet from elsewhere, readable on light and dark

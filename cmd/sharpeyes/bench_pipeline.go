@@ -39,7 +39,7 @@ type pipelineBench struct {
 }
 
 const (
-	receiveCameras = 8                // streams received at once
+	receiveCameras = 32               // streams received at once, half of what a core carries of 1080p: one wake of the process serves several
 	receiveFor     = 10 * time.Second // for how long
 	detectLooks    = 20
 	benchFPS       = 25 // of the clips that bench makes

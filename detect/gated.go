@@ -234,10 +234,6 @@ func (a *Analyser) catchUp(ctx context.Context) {
 
 // pastUnit decodes a unit that leads to now and is not looked at itself.
 func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
-	if err := a.open(au.Codec); err != nil {
-		a.refused(au, err)
-		return false
-	}
 	frame, err := a.decode(au, false, au.Key)
 	if err != nil {
 		a.refused(au, err)

@@ -129,8 +129,6 @@ func TestGatedWakeByOperatorCatchesUp(t *testing.T) {
 	}
 }
 
-// A wake late in a long group of pictures asks the camera for a key unit and starts
-// with it; where none comes the group is decoded, and the camera not asked again.
 // While every unit of a camera with a fine quantiser is decoded, its key units are
 // deblocked and no others. Without a gate, all are.
 func TestActiveCameraIsNotDeblocked(t *testing.T) {
@@ -150,6 +148,8 @@ func TestActiveCameraIsNotDeblocked(t *testing.T) {
 	require.Zero(t, b.decoders[0].rough)
 }
 
+// A wake late in a long group of pictures asks the camera for a key unit and starts
+// with it; where none comes the group is decoded, and the camera not asked again.
 func TestGatedWakeAsksForAKeyUnit(t *testing.T) {
 	for name, answers := range map[string]bool{"the camera answers": true, "it does not": false} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -236,15 +237,21 @@ func (s *Shared) unask(cam ingest.CameraID) {
 // is passed on.
 func (s *Shared) leave(t *turn) {
 	s.mu.Lock()
-	for i, other := range s.line {
-		if other == t {
-			s.line = append(s.line[:i], s.line[i+1:]...)
-			s.mu.Unlock()
-			return
-		}
-	}
+	stood := s.take(t)
 	s.mu.Unlock()
-	s.release()
+	if !stood {
+		s.release()
+	}
+}
+
+// take takes a place out of the line and says whether it was there. The caller
+// holds the lock.
+func (s *Shared) take(t *turn) bool {
+	i := slices.Index(s.line, t)
+	if i >= 0 {
+		s.line = slices.Delete(s.line, i, i+1)
+	}
+	return i >= 0
 }
 
 // release passes the turn to who waits and had none for longest.
@@ -255,13 +262,7 @@ func (s *Shared) release() {
 		s.free++
 		return
 	}
-	next := 0
-	for i, t := range s.line {
-		if s.served[t.camera] < s.served[s.line[next].camera] {
-			next = i
-		}
-	}
-	t := s.line[next]
-	s.line = slices.Delete(s.line, next, next+1)
-	close(t.ready)
+	next := slices.MinFunc(s.line, func(a, b *turn) int { return cmp.Compare(s.served[a.camera], s.served[b.camera]) })
+	s.take(next)
+	close(next.ready)
 }

@@ -91,7 +91,7 @@ func (p *port) identify(c *net.TCPConn, from netip.AddrPort) {
 			if !ok || isRTCP(b) {
 				continue
 			}
-			s := p.stream(k.ssrc, from, false)
+			s := p.stream(k.ssrc, from, false, time.Now())
 			if s == nil {
 				p.strange.Add(1)
 				return

@@ -6,8 +6,9 @@
 // caller says which stream it expects and is told what came of it.
 //
 // Everything that a stranger can make it keep is bounded: packets of unknown
-// SSRC are counted and forgotten, connections that do not identify themselves
-// are few and short.
+// SSRC are counted and their senders, a thousand at most, forgotten after two
+// seconds of silence; connections that do not identify themselves are few and
+// short.
 package media
 
 import (
@@ -72,7 +73,8 @@ type Options struct {
 type Expect struct {
 	Camera ingest.CameraID
 	// SSRC as asked of the device; 0 if it is not known. A port of its own takes
-	// any; on the shared port another one is taken from Remote only.
+	// any; on the shared port another one is taken from Remote only, and only of a
+	// sender that sent nothing before and is no closed stream's of another Camera.
 	SSRC uint32
 	// Transport is what was asked for. On a port of its own the other is taken
 	// too, if it is what comes.

@@ -29,6 +29,7 @@ type port struct {
 	mu      sync.RWMutex
 	bySSRC  map[uint32]*Stream       // the shared port's
 	waiting map[netip.Addr][]*Stream // expected from there, nothing came so far
+	strays  strays
 	pending map[net.Conn]netip.Addr
 	perHost map[netip.Addr]int
 	closed  bool
@@ -61,7 +62,7 @@ func listen(r *Receiver, number uint16, buffer int) (*port, error) {
 		_ = udp.SetReadBuffer(buffer)
 		p := &port{
 			r: r, number: got, udp: udp, tcp: tcp,
-			bySSRC: make(map[uint32]*Stream), waiting: make(map[netip.Addr][]*Stream),
+			bySSRC: make(map[uint32]*Stream), waiting: make(map[netip.Addr][]*Stream), strays: strays{all: make(map[source]stray)},
 			pending: make(map[net.Conn]netip.Addr), perHost: make(map[netip.Addr]int),
 		}
 		if got < 65535 {
@@ -126,14 +127,22 @@ func (p *port) wait(s *Stream, a netip.Addr) {
 	p.waiting[a] = append(p.waiting[a], s)
 }
 
-// forget takes a stream off the shared port.
+// forget takes a stream off the shared port. What comes of it later is not for
+// another one to take.
 func (p *port) forget(s *Stream) {
+	now := time.Now()
+	gone := stray{camera: s.want.Camera, first: now, last: now}
+	st := s.Stats()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for ssrc, t := range p.bySSRC { // it may have been given more than one
 		if t == s {
 			delete(p.bySSRC, ssrc)
+			p.strays.put(source{ssrc: ssrc}, gone, now)
 		}
+	}
+	if st.Packets > 0 {
+		p.strays.put(sourceOf(st.SSRC, st.Remote, st.Transport == "udp"), gone, now)
 	}
 	for a := range p.waiting {
 		p.arrived(s, a)
@@ -156,40 +165,48 @@ func (p *port) arrived(s *Stream, a netip.Addr) {
 }
 
 // stream finds whose a packet is: by SSRC, else that of the one stream that is
-// expected from there and has nothing yet. Nothing is kept of SSRCs that nobody
-// expects.
-func (p *port) stream(ssrc uint32, from netip.AddrPort, udp bool) *Stream {
+// expected from there and has nothing yet, if its sender is new.
+func (p *port) stream(ssrc uint32, from netip.AddrPort, udp bool, at time.Time) *Stream {
 	if p.own != nil {
 		return p.own
 	}
 	p.mu.RLock()
 	s := p.bySSRC[ssrc]
-	guess := s == nil && len(p.waiting) > 0
 	p.mu.RUnlock()
-	if !guess {
+	if s != nil {
 		return s
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := from.Addr().Unmap()
+	if s = p.guess(ssrc, from, udp, at); s != nil {
+		p.arrived(s, from.Addr().Unmap())
+		p.bySSRC[ssrc] = s
+	}
+	return s
+}
+
+// guess finds the stream that a sender of unknown SSRC must be, or nil: a wrong
+// picture is worse than none. p.mu is held.
+func (p *port) guess(ssrc uint32, from netip.AddrPort, udp bool, at time.Time) *Stream {
 	var one *Stream
-	count := 0
-	for _, t := range p.waiting[a] {
+	count, named := 0, false
+	for _, t := range p.waiting[from.Addr().Unmap()] {
 		if (t.want.Transport == UDP) != udp || t.arrived() {
 			continue
 		}
 		if port := t.remote().Port(); port != 0 && port == from.Port() {
-			one, count = t, 1
+			one, count, named = t, 1, true
 			break
 		}
 		one, count = t, count+1
 	}
-	if count != 1 {
-		return nil // whose it is would be a guess, and a wrong picture is worse than none
+	anywhere, k := source{ssrc: ssrc}, sourceOf(ssrc, from, udp)
+	if count == 1 && p.strays.may(anywhere, one, named, at) && p.strays.may(k, one, named, at) {
+		return one
 	}
-	p.arrived(one, a)
-	p.bySSRC[ssrc] = one
-	return one
+	p.strays.again(anywhere, at)
+	p.strays.came(k, count > 1, at)
+	return nil
 }
 
 // knocks says whether a connection from a stands that has sent nothing so far.
@@ -242,7 +259,7 @@ func (p *port) datagram(b []byte, from netip.AddrPort, at time.Time) {
 		p.garbage.Add(1)
 		return
 	}
-	s := p.stream(k.ssrc, from, true)
+	s := p.stream(k.ssrc, from, true, at)
 	if s == nil {
 		p.unknown.Add(1)
 		return

@@ -24,6 +24,7 @@ type Stream struct {
 	port *port
 	want Expect
 
+	opened   time.Time                      // when it was expected first
 	others   uint64                         // what had come to a shared port for nobody when the stream was opened
 	here     atomic.Bool                    // a packet was taken
 	expected atomic.Pointer[netip.AddrPort] // where it should come from
@@ -53,7 +54,7 @@ type Stream struct {
 }
 
 func newStream(r *Receiver, want Expect) *Stream {
-	s := &Stream{r: r, want: want, over: make(chan struct{})}
+	s := &Stream{r: r, want: want, opened: time.Now(), over: make(chan struct{})}
 	remote := want.Remote
 	s.expected.Store(&remote)
 	s.depacket = newDepacketiser(want.Camera, s.unit)

@@ -202,6 +202,70 @@ func TestSSRC(t *testing.T) {
 		eventually(t, func() bool { return k1.count() == 1 }, "unit")
 		require.Zero(t, k2.count())
 	})
+	t.Run("shared port: what goes on after its stream was closed is no other camera's", func(t *testing.T) {
+		r := receiver(t, Options{})
+		gone, sink := open(t, r, Expect{Camera: "a", SSRC: 1, Transport: UDP, Remote: remote})
+		d := dial(t, "udp", gone.Port())
+		w := wire{ssrc: 99}
+		d.send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return sink.count() == 1 }, "unit")
+		gone.Close()
+		other, none := open(t, r, Expect{Camera: "b", SSRC: 2, Transport: UDP, Remote: remote})
+		before := r.Stats().Unknown
+		d.send(t, w.packets(t, clip[1], 1)...)
+		eventually(t, func() bool { return r.Stats().Unknown > before }, "counted")
+		other.Close()
+		_, again := open(t, r, Expect{Camera: "a", SSRC: 3, Transport: UDP, Remote: remote})
+		w.seq = 0
+		d.send(t, w.packets(t, clip[0], 2)...)
+		eventually(t, func() bool { return again.count() == 1 }, "its own camera's")
+		require.Zero(t, none.count())
+	})
+	t.Run("shared port: what comes after its stream was closed is no other camera's", func(t *testing.T) {
+		r := receiver(t, Options{})
+		gone, _ := open(t, r, Expect{Camera: "a", SSRC: 1, Transport: UDP, Remote: remote})
+		gone.Close()
+		_, sink := open(t, r, Expect{Camera: "b", SSRC: 2, Transport: UDP, Remote: remote})
+		d := dial(t, "udp", gone.Port())
+		late, own := wire{ssrc: 1}, wire{ssrc: 99}
+		n := len(late.packets(t, clip[0], 0))
+		late.seq = 0
+		d.send(t, late.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return r.Stats().Unknown == uint64(n) }, "counted")
+		d.send(t, own.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return sink.count() == 1 }, "its own")
+		require.EqualValues(t, n, r.Stats().Unknown)
+	})
+	t.Run("shared port: the last of several does not get what may be another's", func(t *testing.T) {
+		r := receiver(t, Options{})
+		gone, _ := open(t, r, Expect{Camera: "a", SSRC: 1, Transport: UDP, Remote: remote})
+		_, sink := open(t, r, Expect{Camera: "b", SSRC: 2, Transport: UDP, Remote: remote})
+		d := dial(t, "udp", gone.Port())
+		w := wire{ssrc: 99}
+		n := len(w.packets(t, clip[0], 0))
+		w.seq = 0
+		d.send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return r.Stats().Unknown == uint64(n) }, "counted")
+		gone.Close()
+		w.seq = 0
+		d.send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return r.Stats().Unknown == 2*uint64(n) }, "counted")
+		require.Zero(t, sink.count())
+	})
+	t.Run("shared port: what came before is not what was asked for", func(t *testing.T) {
+		r := receiver(t, Options{})
+		d := dial(t, "udp", r.Port())
+		w := wire{ssrc: 99}
+		n := len(w.packets(t, clip[0], 0))
+		w.seq = 0
+		d.send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return r.Stats().Unknown == uint64(n) }, "counted")
+		_, sink := open(t, r, Expect{Camera: "a", SSRC: 1, Transport: UDP, Remote: remote})
+		w.seq = 0
+		d.send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return r.Stats().Unknown == 2*uint64(n) }, "counted")
+		require.Zero(t, sink.count())
+	})
 	t.Run("shared port: the answer's ssrc", func(t *testing.T) {
 		r := receiver(t, Options{})
 		s, sink := open(t, r, Expect{SSRC: 1, Transport: TCPPassive})

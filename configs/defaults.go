@@ -49,7 +49,7 @@ func defaultStream() Stream {
 		AnalyseFPS: 8,
 		DetectFPS:  2,
 		Gate: Gate{
-			Mode: "auto", Threshold: 6, Smoothing: 0.15, QPWeightH264: 0.35, QPWeightH265: 0.55, Raise: 1.2, RaiseMost: 3, WarmUp: Duration(30 * time.Second), Hold: Duration(2 * time.Second),
+			Mode: "auto", Threshold: 6, Smoothing: 0.15, QPWeightH264: 0.35, QPWeightH265: 0.55, Raise: 1.2, RaiseMost: 3, WarmUp: Duration(30 * time.Second), Hold: Duration(time.Second),
 			Confirm: 3, ConfirmOf: 5, ConfirmWithin: Duration(time.Second), MaxWakes: 30,
 			KeyEvery: Duration(10 * time.Second), MaxGOP: Duration(12 * time.Second), RingBytes: 8 << 20,
 			DeblockFrom: 26, Behind: Duration(2 * time.Second),

@@ -29,7 +29,7 @@ func TestEffective(t *testing.T) {
 	c = Camera{ID: "a", Settings: Stream{Gate: Gate{Threshold: 5}}}.Effective(Stream{Gate: Gate{Mode: "full", Threshold: 8}})
 	require.Equal(t, "full", c.Settings.Gate.Mode)
 	require.Equal(t, 5.0, c.Settings.Gate.Threshold)
-	require.Equal(t, 2*time.Second, c.Settings.Gate.Hold.Std())
+	require.Equal(t, time.Second, c.Settings.Gate.Hold.Std())
 	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2"}.Effective(Stream{})
 	require.Equal(t, StreamBoth, c.Settings.Stream)
 	c = Camera{ID: "a", SubstreamURL: "rtsp://h/2"}.Effective(Stream{Stream: "sub"})

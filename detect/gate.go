@@ -103,7 +103,9 @@ type gate struct {
 	woke    time.Time
 	sure    bool // the wake was confirmed
 	moved   time.Time
-	seen    []bool // latest instants: something moved
+	rested  time.Time // the active state ended
+	soon    bool      // it had to begin again soon after
+	seen    []bool    // latest instants: something moved
 	misses  []time.Time
 	settled time.Time // the threshold was changed
 	lastKey time.Time
@@ -190,13 +192,14 @@ func (g *gate) degraded(u gateUnit) gateAction {
 
 // wake begins to decode everything.
 func (g *gate) wake(c WakeCause, at time.Time) gateAction {
+	g.soon = !g.rested.IsZero() && at.Sub(g.rested) < 4*g.cfg.Hold.Std()
 	g.cause, g.woke, g.moved, g.sure, g.lit, g.vain, g.withheld = c, at, at, false, false, false, false
 	g.seen = g.seen[:0]
 	switch c {
 	case WakeStart:
 		g.sure, g.moved = true, at.Add(gateLearn)
 	case WakeOperator, WakeDevice:
-		g.sure, g.moved = true, at.Add(max(0, gateAsked-g.cfg.Hold.Std()))
+		g.sure, g.moved = true, at.Add(max(0, gateAsked-g.hold()))
 	}
 	g.count.wakes[c].Inc()
 	g.wanted, g.learn = "", false
@@ -477,7 +480,7 @@ func (g *gate) motion(at time.Time, m Motion, tracks int) {
 	}
 	switch {
 	case g.cause == WakeStart && g.longStart(at):
-	case g.sure && at.Sub(g.moved) > g.cfg.Hold.Std():
+	case g.sure && at.Sub(g.moved) > g.hold():
 		g.rest()
 	case !g.sure && at.Sub(g.woke) > g.cfg.ConfirmWithin.Std():
 		g.unconfirmed(at)
@@ -522,8 +525,19 @@ func (g *gate) setThreshold(t float64, at time.Time) {
 	g.count.threshold.Set(g.raised)
 }
 
+// hold is how long after the last motion everything is still decoded: twice what is
+// configured where that was too short the last time. To begin again costs half a
+// GOP of decoding in the mean.
+func (g *gate) hold() time.Duration {
+	if g.soon {
+		return 2 * g.cfg.Hold.Std()
+	}
+	return g.cfg.Hold.Std()
+}
+
 // rest ends the active state.
 func (g *gate) rest() {
+	g.rested = g.since
 	if g.tracks > 0 {
 		g.enter(GateStationary)
 	} else {
@@ -563,14 +577,14 @@ func (g *gate) ask(c WakeCause) {
 	switch g.state {
 	case GateActive, GateCatchUp:
 		g.sure = true
-		g.moved = g.since.Add(max(0, gateAsked-g.cfg.Hold.Std()))
+		g.moved = g.since.Add(max(0, gateAsked-g.hold()))
 	case GateIdle, GateStationary:
 		g.asked = c
 	case GateDegraded:
 		if g.wanted != "" {
 			// With the next key unit, and before those for whom nobody asks.
 			g.wanted, g.cause, g.sure = c, c, true
-			g.moved = g.since.Add(max(0, gateAsked-g.cfg.Hold.Std()))
+			g.moved = g.since.Add(max(0, gateAsked-g.hold()))
 		}
 	}
 }

@@ -119,6 +119,33 @@ func TestGateWakesByScore(t *testing.T) {
 	}
 }
 
+func TestGateHoldsLongerWhereMotionComesBack(t *testing.T) {
+	s := newStream(t, nil)
+	quiet := s.size
+	pass := func() {
+		s.size, s.move = func(int) int { return 2200 }, true
+		s.run(3)
+		require.Equal(t, GateActive, s.g.state)
+		s.size, s.move = quiet, false
+	}
+	s.run(40)
+	pass()
+	s.run(0.8)
+	require.Equal(t, GateActive, s.g.state, "who stands still for a moment is not lost")
+	s.run(0.6)
+	require.Equal(t, GateIdle, s.g.state, "the hold time is over")
+	s.run(1)
+	pass()
+	s.run(1.8)
+	require.Equal(t, GateActive, s.g.state, "that was too short: twice as long")
+	s.run(0.6)
+	require.Equal(t, GateIdle, s.g.state)
+	s.run(30)
+	pass()
+	s.run(1.4)
+	require.Equal(t, GateIdle, s.g.state, "as before after a long rest")
+}
+
 func b2i(b bool) int {
 	if b {
 		return 1

@@ -68,7 +68,7 @@ func TestMainStreamIsDecodedOnlyForALook(t *testing.T) {
 	require.Empty(t, m.decoded, "nothing moves")
 	require.Empty(t, m.sizes)
 	walk := m.enter(Person, 0.8)
-	got := m.watch(8, walk)
+	got := m.watch(6, walk)
 	large, small := 0, 0
 	for _, o := range got {
 		switch {
@@ -86,7 +86,7 @@ func TestMainStreamIsDecodedOnlyForALook(t *testing.T) {
 	require.EqualValues(t, large, m.result(MainDecoded))
 	require.EqualValues(t, small, m.result(MainFar))
 	require.LessOrEqual(t, len(m.decoded), large*(mainCheap+1))
-	require.Less(t, len(m.decoded), 8*25/3, "far from every unit")
+	require.Less(t, len(m.decoded), 6*25/3, "far from every unit")
 	for i := 1; i < len(m.decoded); i++ {
 		if step := m.decoded[i] - m.decoded[i-1]; step > 0 && step < time.Second {
 			require.Equal(t, 40*time.Millisecond, step, "units follow each other without a gap")

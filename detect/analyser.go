@@ -417,8 +417,9 @@ func (a *Analyser) wantsDetector(at time.Time) bool {
 	if a.opt.Detector == nil {
 		return false
 	}
-	// An eighth of an instant is allowed for, since receipt is not even.
-	every := time.Duration(float64(time.Second) * (1/a.opt.Camera.Settings.DetectFPS - 0.125/a.opt.Camera.Settings.AnalyseFPS))
+	// A third of an instant is allowed for: instants lie on pictures, 0.12 or 0.16 s
+	// apart for 8 of 25 a second, and receipt is not even.
+	every := time.Duration(float64(time.Second) * (1/a.opt.Camera.Settings.DetectFPS - 1/(3*a.opt.Camera.Settings.AnalyseFPS)))
 	since := at.Sub(a.lastAsked)
 	switch {
 	case !a.lastMotion.IsZero() && at.Sub(a.lastMotion) <= holdMotion:

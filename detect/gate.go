@@ -480,7 +480,7 @@ func (g *gate) motion(at time.Time, m Motion, tracks int) {
 	}
 	switch {
 	case g.cause == WakeStart && g.longStart(at):
-	case g.sure && at.Sub(g.moved) > g.hold():
+	case g.sure && g.held(at):
 		g.rest()
 	case !g.sure && at.Sub(g.woke) > g.cfg.ConfirmWithin.Std():
 		g.unconfirmed(at)
@@ -533,6 +533,13 @@ func (g *gate) hold() time.Duration {
 		return 2 * g.cfg.Hold.Std()
 	}
 	return g.cfg.Hold.Std()
+}
+
+// held says that nothing moved for long enough. Half the time will do just after a
+// key unit: beginning again costs least there.
+func (g *gate) held(at time.Time) bool {
+	still := at.Sub(g.moved)
+	return still > g.hold() || still > g.hold()/2 && at.Sub(g.lastKey) < gateKeyEvery/4
 }
 
 // rest ends the active state.

@@ -134,8 +134,8 @@ func TestGateHoldsLongerWhereMotionComesBack(t *testing.T) {
 	require.Equal(t, GateActive, s.g.state, "who stands still for a moment is not lost")
 	s.run(0.6)
 	require.Equal(t, GateIdle, s.g.state, "the hold time is over")
-	s.run(1)
-	pass()
+	s.run(0.4)
+	pass() // a key unit comes at once
 	s.run(1.8)
 	require.Equal(t, GateActive, s.g.state, "that was too short: twice as long")
 	s.run(0.6)
@@ -144,6 +144,20 @@ func TestGateHoldsLongerWhereMotionComesBack(t *testing.T) {
 	pass()
 	s.run(1.4)
 	require.Equal(t, GateIdle, s.g.state, "as before after a long rest")
+}
+
+func TestGateRestsSoonestAtAKeyUnit(t *testing.T) {
+	for _, c := range []struct{ before, idle float64 }{{0.8, 0.9}, {0.2, 1.1}} {
+		s := newStream(t, nil)
+		s.run(40)
+		s.size, s.move = func(int) int { return 2200 }, true
+		s.run(4 - c.before) // the next key unit comes in so many seconds
+		s.size, s.move = func(int) int { return 900 + s.r.IntN(200) }, false
+		s.run(c.idle - 0.14)
+		require.Equal(t, GateActive, s.g.state, "%+v", c)
+		s.run(0.2)
+		require.Equal(t, GateIdle, s.g.state, "%+v", c)
+	}
 }
 
 func b2i(b bool) int {

@@ -12,7 +12,7 @@ type Gate struct {
 	Raise         float64  `yaml:"raise" json:"raise,omitempty" limit:"1..3" jsonschema_description:"A wake that is not confirmed multiplies this camera's threshold by this."`
 	RaiseMost     float64  `yaml:"raise_most" json:"raise_most,omitempty" limit:"1..10" jsonschema_description:"The threshold rises to so many times what is configured, at most."`
 	WarmUp        Duration `yaml:"warm_up" json:"warm_up,omitempty" limit:"1s..10m" jsonschema_description:"So long after the start the score only learns, and every key frame is looked at."`
-	Hold          Duration `yaml:"hold" json:"hold,omitempty" limit:"500ms..5m" jsonschema_description:"So long after the last motion everything is still decoded; twice as long where motion came back within four times this; half as long just after a key frame."`
+	Hold          Duration `yaml:"hold" json:"hold,omitempty" limit:"500ms..5m" jsonschema_description:"So long after the last motion everything is still decoded; twice as long where motion came back within four times this, or GOPs are over 4 s; half as long just after a key frame."`
 	Confirm       int      `yaml:"confirm" json:"confirm,omitempty" limit:"1..50" jsonschema_description:"Instants with motion, of the last confirm_of, that confirm a wake."`
 	ConfirmOf     int      `yaml:"confirm_of" json:"confirm_of,omitempty" limit:"1..50" jsonschema_description:"See confirm; not below it."`
 	ConfirmWithin Duration `yaml:"confirm_within" json:"confirm_within,omitempty" limit:"200ms..30s" jsonschema_description:"A wake that is not confirmed within this time ends and raises the threshold of this camera."`

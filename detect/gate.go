@@ -58,7 +58,7 @@ const (
 	gateKeyEvery   = time.Second      // a longer key_every holds only where the score sees everything
 	gateRecover    = 10 * time.Second
 	gateScoreAfter = 20 * time.Second // after a global change, without wakes by the score
-	gateLongGOP    = 4 * time.Second  // with a longer one the warm-up decodes everything: key units say too little
+	gateLongGOP    = 4 * time.Second  // with a longer one the warm-up decodes everything, since key units say too little, and rests are dear
 )
 
 // gateAction is what is to be done with a unit.
@@ -526,10 +526,10 @@ func (g *gate) setThreshold(t float64, at time.Time) {
 }
 
 // hold is how long after the last motion everything is still decoded: twice what is
-// configured where that was too short the last time. To begin again costs half a
-// GOP of decoding in the mean.
+// configured where that was too short the last time, or GOPs are long. To begin
+// again costs half a GOP of decoding in the mean.
 func (g *gate) hold() time.Duration {
-	if g.soon {
+	if g.soon || g.usual() > gateLongGOP {
 		return 2 * g.cfg.Hold.Std()
 	}
 	return g.cfg.Hold.Std()

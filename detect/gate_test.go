@@ -146,6 +146,19 @@ func TestGateHoldsLongerWhereMotionComesBack(t *testing.T) {
 	require.Equal(t, GateIdle, s.g.state, "as before after a long rest")
 }
 
+func TestGateHoldsLongerInLongGOPs(t *testing.T) {
+	s := newStream(t, nil)
+	s.gop = 8 * 25
+	s.run(50)
+	s.size, s.move = func(int) int { return 2200 }, true
+	s.run(3)
+	s.size, s.move = func(int) int { return 900 + s.r.IntN(200) }, false
+	s.run(1.8)
+	require.Equal(t, GateActive, s.g.state)
+	s.run(0.6)
+	require.Equal(t, GateIdle, s.g.state)
+}
+
 func TestGateRestsSoonestAtAKeyUnit(t *testing.T) {
 	for _, c := range []struct{ before, idle float64 }{{0.8, 0.9}, {0.2, 1.1}} {
 		s := newStream(t, nil)

@@ -170,7 +170,7 @@ type clip struct {
 // becomes one of 25 a second, so that no picture repeats the one before.
 var encodings = []struct{ name, size, ending, codec string }{
 	{"1080p25 H.264 4 Mbit/s", "1920:1080", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
-	{"1080p25 H.265 4 Mbit/s", "1920:1080", "h265", "libx265 -preset ultrafast -b:v 4M -x265-params log-level=error:bframes=0:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
+	{"1080p25 H.265 4 Mbit/s", "1920:1080", "h265", "libx265 -preset superfast -b:v 4M -x265-params log-level=error:bframes=0:sao=1:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
 	{"640x360 H.264 512 kbit/s", "640:360", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
 }
 

@@ -29,7 +29,7 @@ const (
 var nodeStreams = []nodeStream{
 	{"h264", "1080p25 H.264 4 Mbit/s", "1920x1080", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
 	{"sub", "640x360 H.264 512 kbit/s", "640x360", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
-	{"h265", "1080p25 H.265 4 Mbit/s", "1920x1080", "h265", "libx265 -preset ultrafast -b:v 4M -x265-params log-level=error:bframes=0:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
+	{"h265", "1080p25 H.265 4 Mbit/s", "1920x1080", "h265", "libx265 -preset superfast -b:v 4M -x265-params log-level=error:bframes=0:sao=1:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
 }
 
 // nodeStream is one kind of camera.

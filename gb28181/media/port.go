@@ -138,7 +138,9 @@ func (p *port) forget(s *Stream) {
 	for ssrc, t := range p.bySSRC { // it may have been given more than one
 		if t == s {
 			delete(p.bySSRC, ssrc)
-			p.strays.put(source{ssrc: ssrc}, gone, now)
+			if !st.WrongSSRC || ssrc != st.SSRC { // another device may choose the same one
+				p.strays.put(source{ssrc: ssrc}, gone, now)
+			}
 		}
 	}
 	if st.Packets > 0 {

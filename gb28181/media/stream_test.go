@@ -221,6 +221,18 @@ func TestSSRC(t *testing.T) {
 		eventually(t, func() bool { return again.count() == 1 }, "its own camera's")
 		require.Zero(t, none.count())
 	})
+	t.Run("shared port: another device may choose the ssrc of a closed stream", func(t *testing.T) {
+		r := receiver(t, Options{})
+		gone, sink := open(t, r, Expect{Camera: "a", SSRC: 1, Transport: UDP, Remote: remote})
+		w := wire{ssrc: 99}
+		dial(t, "udp", gone.Port()).send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return sink.count() == 1 }, "unit")
+		gone.Close()
+		_, own := open(t, r, Expect{Camera: "b", SSRC: 2, Transport: UDP, Remote: remote})
+		w.seq = 0
+		dial(t, "udp", gone.Port()).send(t, w.packets(t, clip[0], 0)...)
+		eventually(t, func() bool { return own.count() == 1 }, "from another port")
+	})
 	t.Run("shared port: what comes after its stream was closed is no other camera's", func(t *testing.T) {
 		r := receiver(t, Options{})
 		gone, _ := open(t, r, Expect{Camera: "a", SSRC: 1, Transport: UDP, Remote: remote})

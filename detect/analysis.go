@@ -54,36 +54,18 @@ func (w *analysisWindow) analysis() ingest.Analysis {
 	return a
 }
 
-// keyTurns says which key units of a camera are looked at while the decoders of
-// key units are behind: every n-th. A line in which all wait for long would make
-// everybody late and nobody better off. The zero value looks at each.
+// keyTurns says which key units of a camera are looked at where there is no time for
+// each. The zero value is ready.
 type keyTurns struct {
-	every int // 0 and 1: each
-	since int // key units passed over
+	next time.Time // none is looked at before
 }
 
-// mostPassed bounds n.
-const mostPassed = 8
-
-// due says whether this key unit is to be looked at.
-func (k *keyTurns) due() bool {
-	if k.since++; k.since < k.every {
+// due says whether the key unit at a time is to be looked at, where looks are so far
+// apart. Over many key units they are, however long a group of pictures is.
+func (k *keyTurns) due(at time.Time, spacing time.Duration) bool {
+	if spacing > 0 && at.Before(k.next) {
 		return false
 	}
-	k.since = 0
+	k.next = laterOf(k.next, at.Add(-spacing)).Add(spacing)
 	return true
 }
-
-// waited learns from how long one waited; busy says that it waited in vain. gop
-// is the time between key units.
-func (k *keyTurns) waited(d time.Duration, busy bool, gop time.Duration) {
-	switch {
-	case busy || d > gop/2:
-		k.every = min(max(k.every, 1)+1, mostPassed)
-	case d < gop/8 && k.every > 0:
-		k.every--
-	}
-}
-
-// thin says that key units are passed over.
-func (k *keyTurns) thin() bool { return k.every > 1 }

@@ -22,6 +22,10 @@ const (
 	budgetSmooth  = 0.3 // weight of the newest look
 	budgetBackOff = 0.8 // of what is granted, by each look at a node that is late
 	budgetRegain  = 0.05
+	spacingLeast  = time.Second      // what is shorter passes no key unit over
+	spacingMost   = 10 * time.Second // however long the line is, no camera goes without a look for much longer
+	spacingMore   = 1.05             // by each look at a node whose key units wait for long
+	spacingLess   = 0.98
 )
 
 // Budget shares out the processor time of a node. Reading headers and looking at
@@ -31,8 +35,10 @@ const (
 // who has had its turn makes room when others wait. It looks at the processor
 // time of the whole process, so that receiving, the object detector and whatever
 // else runs here count, and it retreats when key frames wait for their decoder,
-// which is how other programs on the machine are felt. It starts no goroutine and
-// is safe for concurrent use.
+// which is how other programs on the machine are felt. Where even key frames are too
+// many, each camera's are looked at as seldom as every other's: a line in which all
+// wait for long would make everybody late and nobody better off. It starts no
+// goroutine and is safe for concurrent use.
 type Budget struct {
 	cores float64 // processor seconds per second
 	turn  time.Duration
@@ -50,11 +56,14 @@ type Budget struct {
 	before  time.Duration // used, at the last look
 	spent   time.Duration // by holders since the last look
 	late    bool          // a key unit waited too long since the last look
+	behind  time.Duration // length of a group of pictures whose key unit waited for most of it, since the last look
+	spacing time.Duration // least time between looks at a camera's key units; 0: at each
 
 	room    prometheus.Gauge
 	waiting prometheus.Gauge
 	holding prometheus.Gauge
 	yielded prometheus.Counter
+	spaced  prometheus.Gauge
 }
 
 // holder is a camera whose every picture is decoded.
@@ -94,9 +103,10 @@ func NewBudget(cfg configs.Budget, processors int, reg prometheus.Registerer) *B
 		holding: gauge("sharpeyes_budget_active_cameras", "Cameras of which every picture is decoded."),
 		waiting: gauge("sharpeyes_budget_waiting_cameras", "Cameras that wait for room to have every picture decoded."),
 		yielded: prometheus.NewCounter(prometheus.CounterOpts{Name: "sharpeyes_budget_yields_total", Help: "Times that a camera had had its turn and made room for one that waited."}),
+		spaced:  gauge("sharpeyes_budget_key_spacing_seconds", "Least time between looks at key frames of one camera, since there is no time for all; 0 where each is looked at."),
 	}
 	if reg != nil {
-		reg.MustRegister(b.room, b.holding, b.waiting, b.yielded)
+		reg.MustRegister(b.room, b.holding, b.waiting, b.yielded, b.spaced)
 	}
 	b.looked, b.before = b.now(), b.used()
 	return b
@@ -266,14 +276,24 @@ func (b *Budget) spend(camera ingest.CameraID, d time.Duration) {
 	}
 }
 
-// waited says how long a key unit waited for its decoder.
-func (b *Budget) waited(d time.Duration) {
-	if d < budgetLate {
-		return
-	}
+// waited says how long a key unit waited for its decoder, and how long its group of
+// pictures is.
+func (b *Budget) waited(d, gop time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.late = true
+	b.late = b.late || d >= budgetLate
+	if d > gop/2 {
+		b.behind = max(b.behind, gop)
+	}
+	b.look(b.now())
+}
+
+// between is the least time between looks at a camera's key units.
+func (b *Budget) between() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.look(b.now())
+	return b.spacing
 }
 
 // look takes stock, once in budgetLook.
@@ -308,8 +328,19 @@ func (b *Budget) look(now time.Time) {
 	} else {
 		b.factor = min(1, b.factor+budgetRegain)
 	}
-	b.looked, b.before, b.spent, b.late = now, used, 0, false
+	b.space()
+	b.looked, b.before, b.spent, b.late, b.behind = now, used, 0, false, 0
 	b.room.Set(max(0, (b.cores-b.others)*b.factor))
+}
+
+// space sets how far apart the looks at a camera's key units are.
+func (b *Budget) space() {
+	if b.behind > 0 {
+		b.spacing = min(spacingMost, max(b.behind, time.Duration(spacingMore*float64(b.spacing))))
+	} else if b.spacing = time.Duration(spacingLess * float64(b.spacing)); b.spacing < spacingLeast {
+		b.spacing = 0
+	}
+	b.spaced.Set(b.spacing.Seconds())
 }
 
 func (b *Budget) tell() {
@@ -339,8 +370,15 @@ func (c *claim) spend(d time.Duration) {
 	}
 }
 
-func (c *claim) waited(d time.Duration) {
+func (c *claim) waited(d, gop time.Duration) {
 	if c != nil {
-		c.budget.waited(d)
+		c.budget.waited(d, gop)
 	}
+}
+
+func (c *claim) between() time.Duration {
+	if c == nil {
+		return 0
+	}
+	return c.budget.between()
 }

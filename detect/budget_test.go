@@ -82,7 +82,7 @@ func TestBudgetRetreatsWhileKeyUnitsWait(t *testing.T) {
 	n := newNode(1)
 	require.Equal(t, 8, n.want(20, WakeScore))
 	for range 8 {
-		n.waited(time.Second)
+		n.waited(time.Second, 2*time.Second)
 		n.pass(time.Second, 0.1, 0)
 	}
 	for range 20 {
@@ -135,31 +135,46 @@ func TestBudgetForgetsWhoLeaves(t *testing.T) {
 	require.Empty(t, n.line)
 }
 
-func TestKeyTurnsPassOverWhileTheLineIsLong(t *testing.T) {
-	var k keyTurns
-	count := func(n int) (looks int) {
-		for range n {
-			if k.due() {
+func TestBudgetSpacesLooksAtKeyUnits(t *testing.T) {
+	n := newNode(1)
+	require.Zero(t, n.between())
+	n.waited(time.Second, 2*time.Second)
+	n.pass(time.Second, 0, 0)
+	require.Zero(t, n.between(), "late is not too many")
+	for range 10 {
+		n.waited(2*time.Second, 2*time.Second)
+		n.pass(time.Second, 0, 0)
+	}
+	require.InDelta(t, 3.1, n.between().Seconds(), 0.1)
+	for range 40 {
+		n.waited(2*time.Second, 2*time.Second)
+		n.pass(time.Second, 0, 0)
+	}
+	require.Equal(t, spacingMost, n.between(), "each camera is still looked at")
+	n.pass(2*time.Minute, 0, 0)
+	require.Zero(t, n.between())
+}
+
+func TestKeyTurns(t *testing.T) {
+	for _, c := range []struct {
+		gop, spacing float64 // seconds
+		looks        int     // of 100 s
+		apart        float64 // seconds at most
+	}{
+		{2, 0, 50, 2}, {2, 1.9, 50, 2}, {2, 2.5, 41, 4}, {2, 3.5, 29, 4}, {2, 4, 26, 4}, {2, 10, 11, 10},
+		{0.5, 3.5, 29, 3.5}, {4, 3.5, 25, 4}, {12, 10, 9, 12},
+	} {
+		var k keyTurns
+		looks, last, apart := 0, 0.0, 0.0
+		for s := 0.0; s < 100; s += c.gop {
+			if k.due(at(s), time.Duration(c.spacing*float64(time.Second))) {
+				apart, last = max(apart, s-last), s
 				looks++
 			}
 		}
-		return looks
+		require.InDelta(t, c.looks, looks, 1, "%+v", c)
+		require.LessOrEqual(t, apart, c.apart, "%+v", c)
 	}
-	require.Equal(t, 10, count(10))
-	for range 3 {
-		k.waited(2*time.Second, true, 2*time.Second)
-	}
-	require.True(t, k.thin())
-	require.Equal(t, 10, count(40))
-	for range 20 {
-		k.waited(2*time.Second, true, 2*time.Second)
-	}
-	require.Equal(t, 5, count(5*mostPassed), "each camera is still looked at")
-	for range 20 {
-		k.waited(0, false, 2*time.Second)
-	}
-	require.False(t, k.thin())
-	require.Equal(t, 10, count(10))
 }
 
 func TestAnalysisWindow(t *testing.T) {

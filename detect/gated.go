@@ -248,7 +248,7 @@ func (a *Analyser) pastUnit(au ingest.AccessUnit) (ok bool) {
 // checkKey lets the pool decode a key unit and looks at its picture. The
 // detector is asked with a copy, so that no other camera waits for it.
 func (a *Analyser) checkKey(ctx context.Context, au ingest.AccessUnit) {
-	if !a.keyTurns.due() {
+	if a.gate.thin = !a.keyTurns.due(au.Received, a.between()); a.gate.thin {
 		a.skip(au, SkipKeyBusy)
 		return
 	}
@@ -307,11 +307,19 @@ func (a *Analyser) lookAtKey(ctx context.Context, au ingest.AccessUnit, c *keyCh
 	defer cancel()
 	waited, err := a.opt.Keys.decode(turn, []ingest.AccessUnit{au}, c.quick, func(f *Frame) { a.seeKey(ctx, au, f, c) })
 	if ctx.Err() == nil {
-		a.claim.waited(waited)
-		a.keyTurns.waited(waited, errors.Is(err, ErrBusy), patience)
-		a.gate.thin = a.keyTurns.thin()
+		a.gate.thin = errors.Is(err, ErrBusy)
+		a.claim.waited(waited, patience)
 	}
 	return err
+}
+
+// between is the least time between looks at key units, half as long where something
+// moves and there is no room to decode everything.
+func (a *Analyser) between() time.Duration {
+	if a.gate.wanted != "" {
+		return a.claim.between() / 2
+	}
+	return a.claim.between()
 }
 
 // seeKey looks at the picture of a key unit while the pool holds it.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sharpeyes/sharpeyes/configs"
 	"github.com/sharpeyes/sharpeyes/ingest"
 	"github.com/sharpeyes/sharpeyes/ingest/replay"
 )
@@ -264,9 +265,29 @@ func TestGatedKeyUnitWaitsNoLongerThanItsTurn(t *testing.T) {
 	require.Equal(t, 1, g.skipped()[SkipKeyBusy])
 	<-g.a.opt.Keys.turns
 	g.watch(1, nil)
-	require.Equal(t, 2, g.skipped()[SkipKeyBusy], "the next one is passed over, so that others find a turn")
-	g.watch(2, nil)
-	require.Equal(t, 2, g.skipped()[SkipKeyBusy], "then there is time for each again")
+	require.Equal(t, 1, g.skipped()[SkipKeyBusy], "the next one finds its turn")
+}
+
+func TestGatedLooksAreSpacedOnABusyNode(t *testing.T) {
+	g := newGatedBench(t, "A9")
+	n := newNode(1)
+	g.a.claim = &claim{n.Budget, g.a.id}
+	g.a.opt.Camera.Settings.Gate.KeyEvery = configs.Duration(time.Second)
+	g.watch(10, nil)
+	require.Zero(t, g.skipped()[SkipKeyBusy])
+	n.spacing = 3500 * time.Millisecond
+	before := g.decoded()
+	g.watch(70, nil) // a key unit each second
+	require.InDelta(t, before+20, g.decoded(), 2)
+	require.InDelta(t, 50, g.skipped()[SkipKeyBusy], 2)
+	require.InDelta(t, 50, values(t, g.reg)[`sharpeyes_analysis_seconds_total{camera="gate",state="degraded"}`], 2, "the wall is told of what was passed over")
+	g.a.gate.wanted = WakeScore
+	require.Equal(t, 1750*time.Millisecond, g.a.between(), "where something moves and there is no room, half as far")
+	g.a.gate.wanted = ""
+	n.spacing = 0
+	before = g.decoded()
+	g.watch(10, nil)
+	require.Equal(t, before+10, g.decoded(), "then there is time for each again")
 }
 
 func TestGatedWithoutLegalBasis(t *testing.T) {

@@ -41,6 +41,7 @@ type nodeRow struct {
 	LateP95   float64            `json:"observation_p95_s"`
 	Keys      int                `json:"keys"`
 	Missed    int                `json:"missed"`
+	Unseen    float64            `json:"longest_without_look_s"` // of any camera
 	Degraded  float64            `json:"degraded"`
 	Queued    int                `json:"most_queued"`
 	Wakes     map[string]float64 `json:"wakes"` // by cause
@@ -267,7 +268,8 @@ func (t *nodeTrial) try(n int, settle time.Duration) (nodeRow, error) {
 	if err := t.node.hear(&s); err != nil {
 		return row, err
 	}
-	row.Active, row.CPU, row.LateP95, row.Keys, row.Missed = s.Active, s.CPU, s.LateP95, s.Keys, s.Missed
+	row.Active, row.CPU, row.LateP95 = s.Active, s.CPU, s.LateP95
+	row.Keys, row.Missed, row.Unseen = s.Keys, s.Missed, s.Unseen
 	row.Degraded, row.Queued, row.Resident, row.Wakes, row.Lost = s.Degraded, s.Queued, s.Resident, s.Wakes, s.Lost
 	row.PerCamera = s.CPU / float64(n) * 1000
 	t.judge(&row, s, measure)
@@ -363,8 +365,8 @@ func printNode(w io.Writer, all []nodeBench) {
 		}
 		fmt.Fprintf(w, "\nMemory: %.1f MiB for each further idle camera.\n", b.PerIdle)
 		if o := b.Overload; o != nil {
-			fmt.Fprintf(w, "\nOverload, %d cameras at %g %%: core %.0f %% busy, %d of %d looks at key frames missed, %.0f %% of the camera time degraded, at most %d units queued, %.0f MiB.\n",
-				o.Cameras, o.Activity*100, o.CPU*100, o.Missed, o.Keys, o.Degraded*100, o.Queued, o.Resident)
+			fmt.Fprintf(w, "\nOverload, %d cameras at %g %%: core %.0f %% busy, %d of %d looks at key frames missed, no camera without one for more than %.1f s, %.0f %% of the camera time degraded, %d of %d events found, frame → alert p95 %.2f s, at most %d units queued, %.0f MiB.\n",
+				o.Cameras, o.Activity*100, o.CPU*100, o.Missed, o.Keys, o.Unseen, o.Degraded*100, o.Found, o.Events, o.AlertP95, o.Queued, o.Resident)
 		}
 	}
 }

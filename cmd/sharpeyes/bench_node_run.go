@@ -40,6 +40,7 @@ type nodeSample struct {
 	LateP95  float64            `json:"late_p95"` // seconds from the receipt of a picture to its observation
 	Keys     int                `json:"keys"`     // key frames that should have been looked at
 	Missed   int                `json:"missed"`   // and were not
+	Unseen   float64            `json:"unseen"`   // seconds, the longest that a camera was without a look
 	Resident float64            `json:"resident"` // MiB
 	Active   float64            `json:"active"`   // share of the camera time in which everything was decoded
 	Degraded float64            `json:"degraded"` // share of the camera time that the wall calls degraded: no room for that, or key frames passed over
@@ -111,6 +112,7 @@ type nodeRun struct {
 	on     bool // a measurement runs
 	late   []time.Duration
 	missed int
+	unseen time.Duration
 	alerts []nodeAlert
 }
 
@@ -178,6 +180,7 @@ func (w *nodeWatch) observe(o detect.Observation) {
 			// be lost to chance.
 			due := gap.Seconds() / nodeGOP.Seconds()
 			r.missed += int(due - 2./3)
+			r.unseen = max(r.unseen, gap)
 		}
 		w.looked = o.At
 	}
@@ -209,7 +212,7 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 		return nodeSample{}, err
 	}
 	r.mu.Lock()
-	r.on, r.late, r.alerts, r.missed = true, r.late[:0], nil, 0
+	r.on, r.late, r.alerts, r.missed, r.unseen = true, r.late[:0], nil, 0, 0
 	r.mu.Unlock()
 	cpu, start, queued := cpuSeconds(), time.Now(), 0
 	for time.Since(start) < o.Measure {
@@ -250,6 +253,7 @@ func (r *nodeRun) measure(ctx context.Context, o runOrder) (nodeSample, error) {
 	defer r.mu.Unlock()
 	r.on = false
 	s.Keys, s.Missed, s.Alerts = int(wall/nodeGOP.Seconds()*float64(o.Cameras)), r.missed, r.alerts
+	s.Unseen = r.unseen.Seconds()
 	if len(r.late) > 0 {
 		slices.Sort(r.late)
 		s.LateP95 = r.late[len(r.late)*95/100].Seconds()

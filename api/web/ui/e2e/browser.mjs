@@ -1,8 +1,6 @@
 // A real browser for the scripts of this folder: node SCRIPT URL PASSWORD [FOLDER FOR
 // SCREENSHOTS]. A script prints one line a step and exits 1 at the first that fails.
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -11,7 +9,7 @@ const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const args = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 if (process.getuid?.() === 0) args.push("--no-sandbox"); // Chromium refuses its sandbox to root
 
-const context = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "sharpeyes-e2e-")), {
+const context = await chromium.launchPersistentContext("", { // its profile goes when it ends
   executablePath, headless: true, args, viewport: { width: 1440, height: 900 }, locale: "zh-CN",
 });
 export const page = context.pages()[0] ?? (await context.newPage());

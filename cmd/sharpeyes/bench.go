@@ -166,29 +166,42 @@ type clip struct {
 	file string
 }
 
-// encodings are the cameras that the bench imitates. Each picture of the footage
-// becomes one of 25 a second, so that no picture repeats the one before.
-var encodings = []struct{ name, size, ending, codec string }{
-	{"1080p25 H.264 4 Mbit/s", "1920:1080", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
-	{"1080p25 H.265 4 Mbit/s", "1920:1080", "h265", "libx265 -preset superfast -b:v 4M -x265-params log-level=error:bframes=0:sao=1:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
-	{"640x360 H.264 512 kbit/s", "640:360", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
+// benchCamera is a kind of camera that the benches imitate.
+type benchCamera struct {
+	name          string // in the flag --streams of bench node
+	title         string
+	width, height int
+	ending        string // of its files
+	codec         string // ffmpeg's arguments after -c:v
 }
 
-// clips makes the clips once a run, with ffmpeg.
+var benchCameras = []benchCamera{
+	{"h264", "1080p25 H.264 4 Mbit/s", 1920, 1080, "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
+	{"h265", "1080p25 H.265 4 Mbit/s", 1920, 1080, "h265", "libx265 -preset superfast -b:v 4M -x265-params log-level=error:bframes=0:sao=1:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
+	{"sub", "640x360 H.264 512 kbit/s", 640, 360, "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
+}
+
+// encode returns ffmpeg's arguments that encode as the camera does, one key frame
+// every nodeGOP, no B-frames and no scene cuts.
+func (c benchCamera) encode(file string) []string {
+	args := append([]string{"-r", "25", "-pix_fmt", "yuv420p", "-c:v"}, strings.Fields(c.codec)...)
+	return append(args, "-bf", "0", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", file)
+}
+
+// clips makes the clips once a run, with ffmpeg. Each picture of the footage becomes
+// one of 25 a second, so that no picture repeats the one before.
 func (b *benchRun) clips(ctx context.Context) ([]clip, error) {
 	var out []clip
-	for i, e := range encodings {
-		file := filepath.Join(b.dir, fmt.Sprintf("clip%d.%s", i, e.ending))
-		out = append(out, clip{e.name, file})
+	for _, c := range benchCameras {
+		file := filepath.Join(b.dir, "clip-"+c.name+"."+c.ending)
+		out = append(out, clip{c.title, file})
 		if _, err := os.Stat(file); err == nil {
 			continue
 		}
-		b.say("making the clip %s", e.name)
+		b.say("making the clip %s", c.title)
 		args := []string{"-y", "-i", b.flags.footage, "-an",
-			"-vf", "crop=iw:iw*9/16,scale=" + e.size + ",setpts=N/25/TB", "-r", "25", "-pix_fmt", "yuv420p", "-c:v"}
-		args = append(args, strings.Fields(e.codec)...)
-		args = append(args, "-bf", "0", "-g", "50", file)
-		if _, err := ffmpegRun(ctx, args...); err != nil {
+			"-vf", fmt.Sprintf("crop=iw:iw*9/16,scale=%d:%d,setpts=N/25/TB", c.width, c.height)}
+		if _, err := ffmpegRun(ctx, append(args, c.encode(file)...)...); err != nil {
 			return nil, fmt.Errorf("%w (install ffmpeg and opencv-doc, or name another --footage)", err)
 		}
 	}

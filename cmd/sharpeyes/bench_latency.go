@@ -349,10 +349,9 @@ func (b *benchRun) stillClip(ctx context.Context, file string) error {
 		return nil
 	}
 	b.say("making a clip of a still scene")
-	e := encodings[0]
-	args := []string{"-y", "-i", b.flags.footage, "-an",
-		"-vf", "select=eq(n\\,400),crop=iw:iw*9/16,scale=" + e.size + ",loop=250:1:0,setpts=N/25/TB,noise=alls=3:allf=t", "-r", "25", "-t", "10", "-pix_fmt", "yuv420p", "-c:v"}
-	args = append(args, strings.Fields(e.codec)...)
-	_, err := ffmpegRun(ctx, append(args, "-bf", "0", "-g", "50", file)...)
+	c := benchCameras[0]
+	args := []string{"-y", "-i", b.flags.footage, "-an", "-t", "10",
+		"-vf", fmt.Sprintf("select=eq(n\\,400),crop=iw:iw*9/16,scale=%d:%d,loop=250:1:0,setpts=N/25/TB,noise=alls=3:allf=t", c.width, c.height)}
+	_, err := ffmpegRun(ctx, append(args, c.encode(file)...)...)
 	return err
 }

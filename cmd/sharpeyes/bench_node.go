@@ -76,11 +76,11 @@ func (b *benchRun) node(ctx context.Context) ([]nodeBench, error) {
 	}
 	var out []nodeBench
 	for _, name := range streams {
-		i := slices.IndexFunc(nodeStreams, func(s nodeStream) bool { return s.name == name })
+		i := slices.IndexFunc(benchCameras, func(c benchCamera) bool { return c.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("--streams: no %q: use h264, sub, h265", name)
 		}
-		file, err := b.nodeClip(ctx, i)
+		file, err := b.nodeClip(ctx, benchCameras[i])
 		if err != nil {
 			return nil, err
 		}
@@ -88,9 +88,9 @@ func (b *benchRun) node(ctx context.Context) ([]nodeBench, error) {
 		if name == "h265" && !b.flags.quick {
 			ours = []float64{0, 0.10}
 		}
-		r, err := b.nodeOne(ctx, file, nodeStreams[i].title, ours, true)
+		r, err := b.nodeOne(ctx, file, benchCameras[i].title, ours, true)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", nodeStreams[i].title, err)
+			return nil, fmt.Errorf("%s: %w", benchCameras[i].title, err)
 		}
 		out = append(out, r)
 	}

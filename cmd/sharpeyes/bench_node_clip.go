@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,33 +23,19 @@ const (
 	eventLength = 10 * time.Second
 )
 
-// nodeStreams are the cameras that `bench node` imitates, by the names of its
-// flag --streams.
-var nodeStreams = []nodeStream{
-	{"h264", "1080p25 H.264 4 Mbit/s", "1920x1080", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 4M -maxrate 4M -bufsize 4M"},
-	{"sub", "640x360 H.264 512 kbit/s", "640x360", "h264", "libx264 -preset veryfast -tune zerolatency -b:v 512k -maxrate 512k -bufsize 512k"},
-	{"h265", "1080p25 H.265 4 Mbit/s", "1920x1080", "h265", "libx265 -preset superfast -b:v 4M -x265-params log-level=error:bframes=0:sao=1:scenecut=0:open-gop=0:keyint=50:min-keyint=50:vbv-maxrate=4000:vbv-bufsize=4000"},
-}
-
-// nodeStream is one kind of camera.
-type nodeStream struct{ name, title, size, ending, codec string }
-
 // nodeClip makes the scene with ffmpeg alone.
-func (b *benchRun) nodeClip(ctx context.Context, stream int) (string, error) {
-	s := nodeStreams[stream]
-	file := filepath.Join(b.dir, "node-"+s.name+"."+s.ending)
+func (b *benchRun) nodeClip(ctx context.Context, c benchCamera) (string, error) {
+	file := filepath.Join(b.dir, "node-"+c.name+"."+c.ending)
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
 	}
-	b.say("making the scene %s", s.title)
+	b.say("making the scene %s", c.title)
 	quiet, all := quietLength.Seconds(), (quietLength + eventLength).Seconds()
-	w, h, _ := strings.Cut(s.size, "x")
-	scene := fmt.Sprintf("nullsrc=s=480x270:r=25:d=0.04,geq=lum='110+50*sin(X/9)*sin(Y/13)+25*sin(X*Y/900)':cb=124:cr=130,scale=%s:%s:flags=bicubic,loop=-1:1:0,setpts=N/25/TB,trim=duration=%g[scene];", w, h, all)
-	walker := fmt.Sprintf("color=c=0x302820:s=16x44:r=25:d=%g,scale=iw*%s/480:ih*%s/270[walker];", all, w, h)
+	scene := fmt.Sprintf("nullsrc=s=480x270:r=25:d=0.04,geq=lum='110+50*sin(X/9)*sin(Y/13)+25*sin(X*Y/900)':cb=124:cr=130,scale=%d:%d:flags=bicubic,loop=-1:1:0,setpts=N/25/TB,trim=duration=%g[scene];", c.width, c.height, all)
+	walker := fmt.Sprintf("color=c=0x302820:s=16x44:r=25:d=%g,scale=iw*%d/480:ih*%d/270[walker];", all, c.width, c.height)
 	over := fmt.Sprintf("[scene][walker]overlay=x='(t-%g)*W/%g-w':y='H*0.45':enable='gte(t,%g)',noise=alls=4:allf=t,format=yuv420p", quiet, eventLength.Seconds(), quiet)
-	args := []string{"-y", "-filter_complex", scene + walker + over, "-r", "25", "-t", fmt.Sprint(all), "-c:v"}
-	args = append(args, strings.Fields(s.codec)...)
-	_, err := ffmpegRun(ctx, append(args, "-bf", "0", "-g", "50", "-keyint_min", "50", "-sc_threshold", "0", file)...)
+	args := []string{"-y", "-filter_complex", scene + walker + over, "-t", fmt.Sprint(all)}
+	_, err := ffmpegRun(ctx, append(args, c.encode(file)...)...)
 	return file, err
 }
 

@@ -22,9 +22,11 @@ const (
 	budgetSmooth  = 0.3 // weight of the newest look
 	budgetBackOff = 0.8 // of what is granted, by each look at a node that is late
 	budgetRegain  = 0.05
+	budgetSlow    = 0.1              // where the key frames of many cameras come at the same time
 	spacingLeast  = time.Second      // what is shorter passes no key unit over
 	spacingMost   = 10 * time.Second // however long the line is, no camera goes without a look for much longer
-	spacingMore   = 1.05             // by each look at a node whose key units wait for long
+	spacingBusy   = 0.97             // of the processors: with less left, receiving falls behind
+	spacingMore   = 1.03             // by each look at a node that is so busy, or whose key units wait for long
 	spacingLess   = 0.98
 )
 
@@ -41,6 +43,7 @@ const (
 // goroutine and is safe for concurrent use.
 type Budget struct {
 	cores float64 // processor seconds per second
+	all   float64 // that there are
 	turn  time.Duration
 	now   func() time.Time
 	used  func() time.Duration // by the process so far
@@ -51,12 +54,14 @@ type Budget struct {
 	cost    float64   // of one camera, cores, by what was measured
 	known   bool      // cost was measured
 	others  float64   // cores that all else takes
+	busy    float64   // cores that everything takes, over some seconds
 	factor  float64   // 0..1, what being late leaves of the room
 	looked  time.Time
 	before  time.Duration // used, at the last look
 	spent   time.Duration // by holders since the last look
 	late    bool          // a key unit waited too long since the last look
-	behind  time.Duration // length of a group of pictures whose key unit waited for most of it, since the last look
+	behind  bool          // one waited for most of its group of pictures
+	gop     time.Duration // the longest such group since the last look
 	spacing time.Duration // least time between looks at a camera's key units; 0: at each
 
 	room    prometheus.Gauge
@@ -97,7 +102,7 @@ func NewBudget(cfg configs.Budget, processors int, reg prometheus.Registerer) *B
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	b := &Budget{
-		cores: cfg.Cores, turn: turn, now: time.Now, used: processCPU, factor: 1, cost: budgetGuess,
+		cores: cfg.Cores, all: float64(processors), turn: turn, now: time.Now, used: processCPU, factor: 1, cost: budgetGuess,
 		holders: map[ingest.CameraID]*holder{},
 		room:    gauge("sharpeyes_budget_cores", "Processor seconds per second that the node has for cameras of which every picture is decoded."),
 		holding: gauge("sharpeyes_budget_active_cameras", "Cameras of which every picture is decoded."),
@@ -282,9 +287,8 @@ func (b *Budget) waited(d, gop time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.late = b.late || d >= budgetLate
-	if d > gop/2 {
-		b.behind = max(b.behind, gop)
-	}
+	b.behind = b.behind || d > gop/2
+	b.gop = max(b.gop, gop)
 	b.look(b.now())
 }
 
@@ -328,15 +332,16 @@ func (b *Budget) look(now time.Time) {
 	} else {
 		b.factor = min(1, b.factor+budgetRegain)
 	}
+	b.busy += budgetSlow * ((used-b.before).Seconds()/d - b.busy)
 	b.space()
-	b.looked, b.before, b.spent, b.late, b.behind = now, used, 0, false, 0
+	b.looked, b.before, b.spent, b.late, b.behind, b.gop = now, used, 0, false, false, 0
 	b.room.Set(max(0, (b.cores-b.others)*b.factor))
 }
 
 // space sets how far apart the looks at a camera's key units are.
 func (b *Budget) space() {
-	if b.behind > 0 {
-		b.spacing = min(spacingMost, max(b.behind, time.Duration(spacingMore*float64(b.spacing))))
+	if b.behind || b.busy > spacingBusy*b.all {
+		b.spacing = min(spacingMost, max(b.gop, time.Duration(spacingMore*float64(b.spacing))))
 	} else if b.spacing = time.Duration(spacingLess * float64(b.spacing)); b.spacing < spacingLeast {
 		b.spacing = 0
 	}

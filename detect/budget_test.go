@@ -137,22 +137,19 @@ func TestBudgetForgetsWhoLeaves(t *testing.T) {
 
 func TestBudgetSpacesLooksAtKeyUnits(t *testing.T) {
 	n := newNode(1)
-	require.Zero(t, n.between())
-	n.waited(time.Second, 2*time.Second)
-	n.pass(time.Second, 0, 0)
-	require.Zero(t, n.between(), "late is not too many")
-	for range 10 {
-		n.waited(2*time.Second, 2*time.Second)
-		n.pass(time.Second, 0, 0)
+	spend := func(seconds int, wait time.Duration, busy float64) time.Duration {
+		for range seconds {
+			n.waited(wait, 2*time.Second)
+			n.pass(time.Second, 0, busy)
+		}
+		return n.between()
 	}
-	require.InDelta(t, 3.1, n.between().Seconds(), 0.1)
-	for range 40 {
-		n.waited(2*time.Second, 2*time.Second)
-		n.pass(time.Second, 0, 0)
-	}
-	require.Equal(t, spacingMost, n.between(), "each camera is still looked at")
-	n.pass(2*time.Minute, 0, 0)
-	require.Zero(t, n.between())
+	require.Zero(t, spend(60, time.Second, 0.9), "late is not too many")
+	require.InDelta(t, 2.6, spend(10, 2*time.Second, 0.9).Seconds(), 0.1)
+	require.Equal(t, spacingMost, spend(60, 2*time.Second, 0.9), "each camera is still looked at")
+	require.Zero(t, spend(120, time.Second, 0.9))
+	require.Zero(t, spend(10, time.Second, 1), "many key frames at the same time")
+	require.Greater(t, spend(60, 0, 1), 2*time.Second, "nothing is left for receiving")
 }
 
 func TestKeyTurns(t *testing.T) {

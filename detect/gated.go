@@ -313,11 +313,11 @@ func (a *Analyser) lookAtKey(ctx context.Context, au ingest.AccessUnit, c *keyCh
 	return err
 }
 
-// between is the least time between looks at key units, half as long where something
+// between is the least time between looks at key units, a quarter of it where something
 // moves and there is no room to decode everything.
 func (a *Analyser) between() time.Duration {
 	if a.gate.wanted != "" {
-		return a.claim.between() / 2
+		return a.claim.between() / 4
 	}
 	return a.claim.between()
 }

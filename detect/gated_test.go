@@ -282,7 +282,7 @@ func TestGatedLooksAreSpacedOnABusyNode(t *testing.T) {
 	require.InDelta(t, 50, g.skipped()[SkipKeyBusy], 2)
 	require.InDelta(t, 50, values(t, g.reg)[`sharpeyes_analysis_seconds_total{camera="gate",state="degraded"}`], 2, "the wall is told of what was passed over")
 	g.a.gate.wanted = WakeScore
-	require.Equal(t, 1750*time.Millisecond, g.a.between(), "where something moves and there is no room, half as far")
+	require.Equal(t, 875*time.Millisecond, g.a.between(), "nearer where something moves and there is no room")
 	g.a.gate.wanted = ""
 	n.spacing = 0
 	before = g.decoded()

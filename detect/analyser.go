@@ -206,7 +206,7 @@ func (a *Analyser) unit(ctx context.Context, au ingest.AccessUnit) {
 // step decodes a unit that follows on the one before, and looks at the picture
 // when it is time.
 func (a *Analyser) step(ctx context.Context, au ingest.AccessUnit) (ok bool) {
-	look := a.instants.due(au.Received)
+	look := a.instants.due(au.Received) || a.gate != nil && a.gate.eager()
 	frame, err := a.decode(au, look, a.deblock(au))
 	if err != nil {
 		a.refused(au, err)

@@ -488,6 +488,14 @@ func (g *gate) motion(at time.Time, m Motion, tracks int) {
 	}
 }
 
+// eager says that each picture is to be looked at: the camera was woken, and what woke
+// it was not seen yet. It ends with the first sign, so that what confirms a wake lies
+// as far apart as ever.
+func (g *gate) eager() bool {
+	woken := g.state == GateCatchUp || g.state == GateActive
+	return woken && !g.sure && g.cause != WakeStart && !slices.Contains(g.seen, true)
+}
+
 // longStart says that the stream is new and its key units too far apart, as far
 // as is known, to find what moves before the score has learned, or that a clock
 // in the picture is half learned.

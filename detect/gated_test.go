@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,36 @@ func TestGatedWakeByOperatorCatchesUp(t *testing.T) {
 	require.NotEmpty(t, g.a.Ring().Snapshot())
 	for i := 1; i < len(g.obs); i++ {
 		require.True(t, g.obs[i].At.After(g.obs[i-1].At))
+	}
+}
+
+// What woke the camera is looked for in each picture until there is a sign of it.
+func TestGatedLooksAtEachPictureAfterAWake(t *testing.T) {
+	for name, there := range map[string]bool{"in vain": false, "somebody walks": true} {
+		t.Run(name, func(t *testing.T) {
+			g := newGatedBench(t, "A9")
+			g.watch(40.2, nil)
+			instants := func() float64 { return values(t, g.reg)[`sharpeyes_analysed_instants_total{camera="gate"}`] }
+			before := instants()
+			walk := func(int, *ingest.AccessUnit) {}
+			if there {
+				walk = g.enter(Person, 0.8)
+			}
+			g.watch(1.2, func(i int, au *ingest.AccessUnit) {
+				if !au.Key { // ten times as large
+					au.NALUs = slices.Clone(au.NALUs)
+					last := &au.NALUs[len(au.NALUs)-1]
+					*last = append(slices.Clone(*last), make([]byte, 9*len(*last))...)
+				}
+				walk(i, au)
+			})
+			require.NotZero(t, values(t, g.reg)[`sharpeyes_gate_wakes_total{camera="gate",cause="score"}`])
+			if there {
+				require.InDelta(t, 10, instants()-before, 3, "eight a second")
+			} else {
+				require.InDelta(t, 33, instants()-before, 3, "each, for the second in which a wake is confirmed or not")
+			}
+		})
 	}
 }
 

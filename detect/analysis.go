@@ -57,15 +57,15 @@ func (w *analysisWindow) analysis() ingest.Analysis {
 // keyTurns says which key units of a camera are looked at where there is no time for
 // each. The zero value is ready.
 type keyTurns struct {
-	next time.Time // none is looked at before
+	last time.Time // look, as far apart from the one before as it should have been
 }
 
 // due says whether the key unit at a time is to be looked at, where looks are so far
 // apart. Over many key units they are, however long a group of pictures is.
 func (k *keyTurns) due(at time.Time, spacing time.Duration) bool {
-	if spacing > 0 && at.Before(k.next) {
+	if at.Sub(k.last) < spacing {
 		return false
 	}
-	k.next = laterOf(k.next, at.Add(-spacing)).Add(spacing)
+	k.last = laterOf(k.last.Add(spacing), at.Add(-spacing))
 	return true
 }

@@ -172,6 +172,12 @@ func TestKeyTurns(t *testing.T) {
 		require.InDelta(t, c.looks, looks, 1, "%+v", c)
 		require.LessOrEqual(t, apart, c.apart, "%+v", c)
 	}
+	var k keyTurns
+	for s := 0.0; s < 40; s += 2 {
+		k.due(at(s), 8*time.Second)
+	}
+	require.False(t, k.due(at(39), 8*time.Second))
+	require.True(t, k.due(at(39), 2*time.Second), "something moves: what was longer does not hold any more")
 }
 
 func TestAnalysisWindow(t *testing.T) {

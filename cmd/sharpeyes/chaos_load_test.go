@@ -50,6 +50,7 @@ type load struct {
 	outbox  *stream.Outbox
 	journal *os.File
 	paused  atomic.Bool
+	raising sync.RWMutex // read by cameras that raise an alert
 	shift   atomic.Int64 // seconds by which the clock of the cameras is wrong
 	busy    sync.WaitGroup
 	out     sync.Mutex
@@ -109,6 +110,8 @@ func (l *load) obey(in io.Reader) {
 		switch word {
 		case "pause":
 			l.paused.Store(true)
+			l.raising.Lock() // what was begun is in the outbox
+			l.raising.Unlock()
 			l.say("paused")
 		case "resume":
 			l.paused.Store(false)
@@ -133,9 +136,11 @@ func (l *load) raise(ctx context.Context, camera int) {
 			return
 		case <-tick.C:
 		}
+		l.raising.RLock()
 		if !l.paused.Load() {
 			l.incident(id)
 		}
+		l.raising.RUnlock()
 	}
 }
 

@@ -3,6 +3,7 @@ package detect
 import (
 	"image"
 	"math"
+	"slices"
 )
 
 // How a picture is cut into parts for a closer look.
@@ -15,35 +16,55 @@ const (
 )
 
 // crops returns at most n square parts of a picture of the given size that
-// contain the regions, in their order. It returns fewer where a part would show
-// hardly more than the whole picture, or where another part contains the region.
+// contain the regions, in their order; regions that one part can show are together
+// in it. It returns fewer where a part would show hardly more than the whole
+// picture. Parts are looked at one after the other: a batch of them takes a CPU as
+// long, and other cameras would wait for all of it.
 func crops(size image.Point, regions []Box, n int) []image.Rectangle {
 	var out []image.Rectangle
-	for _, r := range regions {
+	for i, r := range regions {
 		if len(out) >= n {
 			break
 		}
-		part, ok := cropAround(size, r)
-		if !ok {
+		if region := margined(size, r); slices.ContainsFunc(out, func(o image.Rectangle) bool { return region.In(o) }) {
 			continue
 		}
-		seen := false
-		region := image.Rect(int(r.X*float64(size.X)), int(r.Y*float64(size.Y)), int((r.X+r.W)*float64(size.X)), int((r.Y+r.H)*float64(size.Y)))
-		for _, o := range out {
-			seen = seen || region.In(o)
-		}
-		if !seen {
+		if part, ok := cropAround(size, together(size, r, regions[i+1:])); ok {
 			out = append(out, part)
 		}
 	}
 	return out
 }
 
+// together is the region with those of the others that a part shows as well
+// without being larger than the model's picture, or than the region alone wants.
+func together(size image.Point, r Box, others []Box) Box {
+	most := max(cropSide, wanted(size, r))
+	for _, o := range others {
+		if both := r.Union(o); wanted(size, both) <= most {
+			r = both
+		}
+	}
+	return r
+}
+
+// margined is the region with its margin, in pixels of the picture.
+func margined(size image.Point, r Box) image.Rectangle {
+	x, y := cropMargin*r.W, cropMargin*r.H
+	return image.Rect(
+		int((r.X-x)*float64(size.X)), int((r.Y-y)*float64(size.Y)), int((r.X+r.W+x)*float64(size.X)), int((r.Y+r.H+y)*float64(size.Y)),
+	).Intersect(image.Rectangle{Max: size})
+}
+
+// wanted is the side of the part for a region, in pixels.
+func wanted(size image.Point, r Box) float64 {
+	return max(r.W*float64(size.X), r.H*float64(size.Y)) * (1 + 2*cropMargin)
+}
+
 // cropAround returns the square around a region, moved into the picture, with
 // even corners because chroma has half the resolution.
 func cropAround(size image.Point, r Box) (image.Rectangle, bool) {
-	w, h := r.W*float64(size.X), r.H*float64(size.Y)
-	want := max(w, h) * (1 + 2*cropMargin)
+	want := wanted(size, r)
 	if !(want <= cropGain*float64(max(size.X, size.Y))) { // also NaN
 		return image.Rectangle{}, false
 	}

@@ -29,7 +29,10 @@ func TestCrops(t *testing.T) {
 		{"with a margin", hd, []Box{{0.25, 0.25, 0.15, 0.1}}, 2, []image.Rectangle{image.Rect(336, 36, 912, 612)}},
 		{"as large as the picture", hd, []Box{{0.1, 0.1, 0.5, 0.5}}, 2, nil},
 		{"a picture that is small anyway", image.Pt(640, 360), []Box{{0.5, 0.5, 0.01, 0.02}}, 2, nil},
-		{"two close to each other", hd, []Box{{0.5, 0.5, 0.01, 0.02}, {0.52, 0.5, 0.01, 0.02}}, 2, []image.Rectangle{image.Rect(760, 342, 1176, 758)}},
+		{"two close to each other", hd, []Box{{0.5, 0.5, 0.01, 0.02}, {0.52, 0.5, 0.01, 0.02}}, 2, []image.Rectangle{image.Rect(780, 342, 1196, 758)}},
+		{"in one part, though not around the first", hd, []Box{{0.5, 0.5, 0.01, 0.02}, {0.6, 0.5, 0.004, 0.02}}, 1, []image.Rectangle{image.Rect(850, 342, 1266, 758)}},
+		{"too far for one part", hd, []Box{{0.5, 0.5, 0.01, 0.02}, {0.6, 0.5, 0.01, 0.02}}, 2, []image.Rectangle{image.Rect(760, 342, 1176, 758), image.Rect(952, 342, 1368, 758)}},
+		{"one in the large part of another", hd, []Box{{0.25, 0.25, 0.15, 0.1}, {0.38, 0.26, 0.01, 0.02}}, 2, []image.Rectangle{image.Rect(336, 36, 912, 612)}},
 		{"more than asked for", hd, []Box{{0, 0, 0.01, 0.02}, {0.9, 0.9, 0.01, 0.02}}, 1, []image.Rectangle{image.Rect(0, 0, 416, 416)}},
 		{"low and wide", image.Pt(3000, 200), []Box{{0.5, 0.5, 0.01, 0.02}}, 1, []image.Rectangle{image.Rect(1306, 0, 1722, 200)}},
 	} {

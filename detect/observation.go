@@ -92,6 +92,12 @@ func (b Box) Intersect(o Box) Box {
 	return Box{x0, y0, x1 - x0, y1 - y0}
 }
 
+// Union returns the smallest rectangle that contains both.
+func (b Box) Union(o Box) Box {
+	x0, y0 := min(b.X, o.X), min(b.Y, o.Y)
+	return Box{x0, y0, max(b.X+b.W, o.X+o.W) - x0, max(b.Y+b.H, o.Y+o.H) - y0}
+}
+
 // IoU returns the intersection over union, 0..1.
 func (b Box) IoU(o Box) float64 {
 	i := b.Intersect(o).Area()

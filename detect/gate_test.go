@@ -520,6 +520,56 @@ func TestScoreLetsRateControlPayBack(t *testing.T) {
 	}
 }
 
+// What it saves after motion does not make the score blind to the next motion.
+func TestScoreDoesNotLearnFromPayingBack(t *testing.T) {
+	s := newStream(t, nil)
+	s.seeSaw()
+	s.run(60)
+	usual := s.size
+	for range 8 {
+		s.move, s.size = true, func(n int) int { return 2 * usual(n) }
+		require.Positive(t, s.run(3)[gateDecode])
+		s.move, s.size = false, func(n int) int { return usual(n) / 2 }
+		s.run(3.4)
+		s.size = usual
+		s.run(3.6)
+	}
+	s.size = func(n int) int { return usual(n) + 1200 }
+	require.Equal(t, 1, s.run(1)[gateWake])
+}
+
+// With something moving again and again there is no other quiet to learn from.
+func TestScoreLearnsBetweenMotionThatNeverEnds(t *testing.T) {
+	s := newStream(t, nil)
+	score, n := s.g.score, 0
+	learned := func(seconds int, moving bool) int {
+		before := score.qpSeen
+		for range seconds * 25 {
+			score.add(Header{OK: true, Type: PictureP, Reference: true, QP: int8(20 + n%3), Bytes: 1000}, at(float64(n)/25), moving)
+			n++
+		}
+		return score.qpSeen - before
+	}
+	require.Equal(t, 250, learned(10, false))
+	for second := 0; second < 90; second += 3 {
+		learned(1, true)
+		require.Equal(t, second >= 57, learned(2, false) > 0, "%d s", second)
+	}
+	learned(1, true)
+	learned(4, false)
+	require.Zero(t, learned(1, true)+learned(3, false), "it had settled again")
+}
+
+// At constant quality two pictures are enough, and a rounded quantiser says nothing.
+func TestScoreIsQuickAtConstantQuality(t *testing.T) {
+	s := newStream(t, nil)
+	s.qp = func(int) int8 { return int8(28 + s.r.IntN(2)) }
+	s.run(60)
+	require.Zero(t, s.run(60)[gateWake])
+	s.size = func(int) int { return 2000 }
+	require.Equal(t, 1, s.run(0.08)[gateWake])
+}
+
 // A light is no wake in vain: it says nothing of the threshold.
 func TestGateDoesNotBlameTheScoreForALight(t *testing.T) {
 	s := newStream(t, nil)

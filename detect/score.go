@@ -20,13 +20,19 @@ const (
 	qpMuch        = 0.15 // log2 above that size up to which a picture is as large as usual
 	scoreKinds    = 3    // P that others refer to, P that none refers to or of a higher layer, B
 	scoreQuiet    = 4.0  // above it a picture teaches the score nothing
-	scoreHot      = 60 * time.Second
 	scoreRateFrom = 100  // pictures before constant rate and constant quality are told apart
 	scoreRateSure = 1500 // and before key units are left out at constant quality: a minute
 	scoreSteady   = 0.95 // share of quiet pictures that have one of two neighbouring quantisers at constant quality
+	scoreUnsteady = 0.90 // and below which it is over
+	scoreBlank    = 2    // floors below which a size tells nothing, where the quantiser stands still
 	keySamples    = 8    // latest key units
 	keySteady     = 0.02 // by which the size of a key unit of an unchanged scene may differ, in log2, at constant quality
 	keyEven       = 0.08 // by which those of a changing scene do, at most; rate control makes 0.1 and more of noise alone
+)
+
+const (
+	scoreHot    = 60 * time.Second // what differs for so long is the new quiet
+	scoreSettle = 4 * time.Second  // after motion, in which rate control takes back what it gave
 )
 
 // motionScore tells from the size and the quantiser of predicted pictures that
@@ -38,6 +44,11 @@ const (
 // than its share of a constant rate the next ones get less, so that their sum is
 // steadier than the mean of single ones, and slice headers tell a quantiser that
 // was rounded.
+//
+// Where the quantiser stands still, at constant quality, it counts nothing as long as
+// it does: it was rounded, and of two pictures the one with the higher is as often
+// the larger as the smaller. There sizes of quiet pictures differ by chance only, so
+// that a scoreLevel also goes by the latest two or three.
 //
 // H.265 has a third one, of the bytes alone, each quantiser with its own usual
 // size: encoders of constant rate work where the next quantiser just begins or
@@ -59,8 +70,11 @@ type motionScore struct {
 	qps     [100]uint16 // how many quiet pictures had that quantiser, by QP+48
 	qpTotal int
 	qpSeen  int
-	fixed   bool    // the quantiser of quiet pictures has two neighbouring values at most
-	highest float64 // score of a single picture since the last key unit
+	fixed   bool      // the quantiser of quiet pictures has two neighbouring values at most
+	usualQP int8      // the lower one of these
+	moved   time.Time // when something moved
+	settled time.Time // and when a picture was last a measure of quiet ones
+	highest float64   // score of a single picture since the last key unit
 
 	latest [keySamples]keyUnit
 	keys   int
@@ -138,10 +152,11 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 	if !h.OK || h.Type == PictureI {
 		return 0
 	}
-	bits := math.Log2((float64(h.Bytes) + s.floor) * 8)
+	moving = s.unsettled(at, moving)
+	bits := math.Log2((float64(h.Bytes) + s.blank()) * 8)
 	place, single := scorePlace(s.phase, scoreSingle, scoreSingle)
 	in := scoreInput{
-		kind: scoreKind(h), place: place, single: single, x: bits + s.k*float64(h.QP), alpha: s.alpha,
+		kind: scoreKind(h), place: place, single: single, x: bits + s.k*s.quantiser(h.QP), alpha: s.alpha,
 		swings: !s.even(), fixed: s.fixed, at: at, moving: moving,
 	}
 	usual, known := s.sizeAt(h.QP)
@@ -156,6 +171,39 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 		s.learnQP(h.QP)
 	}
 	return z
+}
+
+// unsettled says that a picture is no measure of quiet ones: something moves, or did
+// a moment ago and the rate has not settled since. With something moving again and
+// again pictures teach all the same after a minute.
+func (s *motionScore) unsettled(at time.Time, moving bool) bool {
+	if moving {
+		s.moved = at
+		return true
+	}
+	if !s.even() && at.Sub(s.moved) < scoreSettle {
+		return at.Sub(s.settled) < scoreHot
+	}
+	s.settled = at
+	return false
+}
+
+// blank is what is added to the size of a picture: next to nothing is coded in those
+// that are smaller.
+func (s *motionScore) blank() float64 {
+	if s.fixed {
+		return scoreBlank * s.floor
+	}
+	return s.floor
+}
+
+// quantiser is a quantiser as it counts: how far from the usual two where it stands
+// still.
+func (s *motionScore) quantiser(qp int8) float64 {
+	if s.fixed {
+		qp -= min(max(qp, s.usualQP), s.usualQP+1)
+	}
+	return float64(qp)
 }
 
 // addSize is add for the bytes against those that are usual for the quantiser, if
@@ -271,14 +319,7 @@ func (s *motionScore) learnQP(qp int8) {
 	if s.qpTotal++; s.qpTotal%scoreRateFrom != 0 {
 		return
 	}
-	most := uint16(0)
-	for i, n := range s.qps[1:] {
-		most = max(most, n+s.qps[i])
-	}
-	was := s.fixed
-	if s.fixed = float64(most) >= scoreSteady*float64(s.qpTotal); s.fixed != was {
-		s.sum.reset() // sizes are counted otherwise
-	}
+	s.learnFixed()
 	if s.qpTotal < 2*scoreRateSure {
 		return
 	}
@@ -286,6 +327,25 @@ func (s *motionScore) learnQP(qp int8) {
 	for i := range s.qps {
 		s.qps[i] /= 2
 		s.qpTotal += int(s.qps[i])
+	}
+}
+
+// learnFixed finds out whether the quantiser stands still.
+func (s *motionScore) learnFixed() {
+	most := uint16(0)
+	for i, n := range s.qps[1:] {
+		if both := n + s.qps[i]; both > most {
+			most, s.usualQP = both, int8(i-48)
+		}
+	}
+	share := scoreSteady
+	if s.fixed {
+		share = scoreUnsteady
+	}
+	if fixed := float64(most) >= share*float64(s.qpTotal); fixed != s.fixed {
+		s.fixed = fixed
+		s.both.reset() // pictures are measured otherwise
+		s.sum.reset()
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	scoreUnsure  = 1.0  // over the number of pictures: by this share the deviation may be larger than they say
 	scoreLow     = -5.0 // residuals are clipped to these many standard deviations
 	scoreHigh    = 8.0
+	scoreHighest = 16.0 // where the quantiser stands still
 	scoreUsual   = 2.0  // so many where the picture is as large as quiet ones of its quantiser
 	scoreClipLow = -1.0 // and to these much of log2, where they move the level
 	scoreClip    = 1.5
@@ -22,6 +23,7 @@ const (
 	summedSD     = 0.04  // the least of a sum
 	summedFixed  = 0.035 // and with a quantiser that stands still
 	summedZ      = 1.3   // what a sum is off counts so much, as its deviations have short tails
+	scoreQuick   = 0.5   // smoothing over the latest two or three pictures
 	scoreFall    = 0.5   // of the smoothing: what became less is the new quiet at once
 	scoreHeld    = 32    // latest pictures that taught nothing
 	score85      = 1.44  // standard deviations at which 85 of 100 deviations are lower
@@ -52,6 +54,7 @@ type scoreLevel struct {
 	level  float64 // added to all medians: rain that began, a sway that was taken for motion in vain
 
 	heat     float64 // smoothed, in standard deviations
+	quick    float64 // the same over fewer pictures, where the quantiser stands still
 	residual float64 // smoothed, in the measure's unit
 	hotSince time.Time
 
@@ -143,16 +146,27 @@ func (l *scoreLevel) off(r, sd float64, b *scoreBin, in scoreInput) float64 {
 	}
 	l.residual += in.alpha * (min(scoreClip, max(scoreClipLow, r)) - l.residual)
 	most := scoreHigh
-	if in.usual {
+	switch {
+	case in.usual:
 		most = scoreUsual
+	case in.fixed:
+		most = scoreHighest
 	}
-	l.heat += in.alpha * (min(most, max(scoreLow, r/sd)) - l.heat)
-	usual := math.Sqrt(in.alpha / (2 - in.alpha))
+	clipped := min(most, max(scoreLow, r/sd))
+	l.heat += in.alpha * (clipped - l.heat)
+	usual := smoothedSD(in.alpha)
 	if in.swings {
 		usual = max(usual, float64(b.swing))
 	}
-	return l.heat / usual
+	if !in.fixed {
+		return l.heat / usual
+	}
+	l.quick += scoreQuick * (clipped - l.quick)
+	return max(l.heat/usual, l.quick/smoothedSD(scoreQuick))
 }
+
+// smoothedSD is the standard deviation of chance that is smoothed, as part of its own.
+func smoothedSD(smoothing float64) float64 { return math.Sqrt(smoothing / (2 - smoothing)) }
 
 // hot takes a residual that is not of a quiet picture, and says whether it is
 // kept from teaching. What became less is the new level at once: it is no motion.
@@ -177,7 +191,7 @@ func (l *scoreLevel) vain() {
 	}
 	l.holds = 0
 	l.level += max(0, l.residual)
-	l.residual, l.heat = 0, 0
+	l.residual, l.heat, l.quick = 0, 0, 0
 }
 
 // proven says that what was hot was motion: it is no measure of what is quiet.

@@ -40,6 +40,15 @@ export interface List<P extends Page<unknown>> extends Resource<P> {
 }
 
 /**
+ * append joins the page that came before the cursor to what is shown, unless that
+ * ends elsewhere by now: it was read again meanwhile.
+ */
+export function append<P extends Page<unknown>>(shown: P, cursor: string, page: P): P {
+  if (shown.next !== cursor) return shown;
+  return { ...shown, items: [...(shown.items ?? []), ...(page.items ?? [])], next: page.next ?? "" };
+}
+
+/**
  * useList is useResource for what comes in pages of 100: older appends the next one.
  * What the pages hold beside their items stays that of the first.
  */
@@ -49,11 +58,15 @@ export function useList<P extends Page<unknown>>(path: string, filter: Record<st
     if (before) q.set("before", before);
     return `${path}?${q}`;
   };
-  const list = useResource(address(""), (signal) => get<P>(address(""), signal));
+  const first = address("");
+  const current = useRef(first);
+  current.current = first;
+  const list = useResource(first, (signal) => get<P>(first, signal));
   const older = async (): Promise<void> => {
+    const cursor = list.data?.next ?? "";
     try {
-      const page = await get<P>(address(list.data?.next ?? ""));
-      list.set((now) => ({ ...now, items: [...(now.items ?? []), ...(page.items ?? [])], next: page.next ?? "" }));
+      const page = await get<P>(address(cursor));
+      if (current.current === first) list.set((shown) => append(shown, cursor, page)); // else the filter was changed
     } catch (e) {
       toast(explain(e), { kind: "error" });
     }

@@ -47,8 +47,8 @@ func (s gateScene) name() string {
 	if what == "" {
 		what = s.kind
 	}
-	if s.noise > 4 {
-		what += ", night"
+	if s.noise > noiseDay {
+		what += fmt.Sprintf(", night, noise %g", s.noise)
 	}
 	return fmt.Sprintf("%dp %s.%s %s GOP %d s, %s", s.tall, strings.ToUpper(s.codec[:1]), s.codec[1:], rate, s.gop, what)
 }
@@ -93,13 +93,17 @@ func ever(seconds int) []passage {
 	return out
 }
 
+// noiseDay is the most noise of a picture by day, grey levels.
+const noiseDay = 2
+
 // firstEvent is when the warm-up is over, in seconds.
 const firstEvent = 34
 
 // gateScenes are the clips of a whole run, or of a quick one.
 func gateScenes(quick bool) []gateScene {
 	const cbr, cbrHD = 512, 4000
-	const noise, noiseHD = 1.2, 2 // a smaller picture has the mean of several pixels
+	const noise, noiseHD = 1.2, noiseDay // a smaller picture has the mean of several pixels
+	const noiseNight, noiseDark = 3.6, 6 // of a sensor with 6 and with 10
 	if quick {
 		events := passagesEach(firstEvent, 96, 14, 4, 3, 6)
 		late := passagesEach(44, 100, 14, 3, 4)
@@ -121,8 +125,9 @@ func gateScenes(quick bool) []gateScene {
 		{kind: "recall", tall: 360, codec: "h264", rate: cbr, gop: 2, seconds: 210, noise: noise, passages: events},
 		{kind: "recall", tall: 360, codec: "h265", rate: cbr, gop: 2, seconds: 210, noise: noise, passages: events},
 		{kind: "recall", tall: 360, codec: "h264", gop: 10, seconds: 220, noise: noise, passages: passagesEach(44, 205, 16, 3, 4)},
-		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: 6, passages: events},
-		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 104, noise: noiseHD, passages: passagesEach(firstEvent, 94, 9, 4, 3)},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: noiseNight, passages: events},
+		{kind: "recall", tall: 360, codec: "h264", gop: 2, seconds: 210, noise: noiseDark, passages: events},
+		{kind: "recall", tall: 1080, codec: "h264", rate: cbrHD, gop: 2, seconds: 210, noise: noiseHD, passages: passagesEach(firstEvent, 199, 9, 4, 3)},
 	}
 	for _, c := range []struct {
 		tall, rate    int
@@ -146,7 +151,9 @@ func gateScenes(quick bool) []gateScene {
 		s.kind, s.seconds, s.passages = "busy", 50, ever(50)
 		out = append(out, s)
 	}
-	out = append(out, gateScene{kind: "quiet", tall: 360, codec: "h264", gop: 2, seconds: 610, noise: 6})
+	for _, n := range []float64{noiseNight, noiseDark} {
+		out = append(out, gateScene{kind: "quiet", tall: 360, codec: "h264", gop: 2, seconds: 610, noise: n})
+	}
 	for _, n := range []string{"cloud", "flicker", "ir", "clock", "rain"} {
 		seconds := 100
 		if n == "clock" || n == "rain" {

@@ -33,7 +33,7 @@ func newBenchGate() *cobra.Command {
 		Short: "门控解码：召回、时延、唤醒、CPU / gated decoding: recall, latency, wakes, CPU",
 		Long: "Lets the gate and the yardstick, which decodes each picture and looks for motion in it with OpenCV's MOG2, analyse the same clips in the same run. " +
 			"Without --clips it makes its own with ffmpeg: things that cross a still, noisy scene, quiet scenes, scenes in which something moves for 5 and for 10 % of the time, busy ones, and light and weather that are no motion. " +
-			"A whole run takes about forty minutes, --quick three minutes.",
+			"A whole run takes about an hour, --quick three minutes.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBenchGate(cmd, f) },
 	}

@@ -30,7 +30,8 @@ export function useResource<T>(key: string, read: (signal: AbortSignal) => Promi
     return () => control.abort();
   }, [key, turn]);
   const reload = useCallback(() => setTurn((n) => n + 1), []);
-  const set = useCallback((f: (now: T) => T) => setState((s) => (s.data === null ? s : { ...s, data: f(s.data) })), []);
+  // What was begun with another key changes nothing.
+  const set = useCallback((f: (now: T) => T) => setState((s) => (s.data === null || shownKey.current !== key ? s : { ...s, data: f(s.data) })), [key]);
   return { ...state, reload, set };
 }
 
@@ -59,14 +60,12 @@ export function useList<P extends Page<unknown>>(path: string, filter: Record<st
     return `${path}?${q}`;
   };
   const first = address("");
-  const current = useRef(first);
-  current.current = first;
   const list = useResource(first, (signal) => get<P>(first, signal));
   const older = async (): Promise<void> => {
     const cursor = list.data?.next ?? "";
     try {
       const page = await get<P>(address(cursor));
-      if (current.current === first) list.set((shown) => append(shown, cursor, page)); // else the filter was changed
+      list.set((shown) => append(shown, cursor, page));
     } catch (e) {
       toast(explain(e), { kind: "error" });
     }

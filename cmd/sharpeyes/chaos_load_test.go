@@ -49,8 +49,8 @@ type load struct {
 	cfg     loadSpec
 	outbox  *stream.Outbox
 	journal *os.File
-	paused  atomic.Bool
 	raising sync.RWMutex // read by cameras that raise an alert
+	paused  bool         // written under it
 	shift   atomic.Int64 // seconds by which the clock of the cameras is wrong
 	busy    sync.WaitGroup
 	out     sync.Mutex
@@ -103,18 +103,23 @@ func (l *load) say(format string, args ...any) {
 	fmt.Printf(format+"\n", args...)
 }
 
+// pause stops the cameras or lets them go on; what they began is in the outbox then.
+func (l *load) pause(on bool) {
+	l.raising.Lock()
+	defer l.raising.Unlock()
+	l.paused = on
+}
+
 func (l *load) obey(in io.Reader) {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		word, arg, _ := strings.Cut(lines.Text(), " ")
 		switch word {
 		case "pause":
-			l.paused.Store(true)
-			l.raising.Lock() // what was begun is in the outbox
-			l.raising.Unlock()
+			l.pause(true)
 			l.say("paused")
 		case "resume":
-			l.paused.Store(false)
+			l.pause(false)
 		case "clock":
 			n, _ := strconv.ParseInt(arg, 10, 64) // our own parent writes it
 			l.shift.Store(n)
@@ -137,7 +142,7 @@ func (l *load) raise(ctx context.Context, camera int) {
 		case <-tick.C:
 		}
 		l.raising.RLock()
-		if !l.paused.Load() {
+		if !l.paused {
 			l.incident(id)
 		}
 		l.raising.RUnlock()

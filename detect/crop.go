@@ -50,10 +50,9 @@ func together(size image.Point, r Box, others []Box) Box {
 
 // margined is the region with its margin, in pixels of the picture.
 func margined(size image.Point, r Box) image.Rectangle {
-	x, y := cropMargin*r.W, cropMargin*r.H
-	return image.Rect(
-		int((r.X-x)*float64(size.X)), int((r.Y-y)*float64(size.Y)), int((r.X+r.W+x)*float64(size.X)), int((r.Y+r.H+y)*float64(size.Y)),
-	).Intersect(image.Rectangle{Max: size})
+	w, h := float64(size.X), float64(size.Y)
+	r = r.Pad(cropMargin*r.W, cropMargin*r.H)
+	return image.Rect(int(r.X*w), int(r.Y*h), int((r.X+r.W)*w), int((r.Y+r.H)*h)).Intersect(image.Rectangle{Max: size})
 }
 
 // wanted is the side of the part for a region, in pixels.

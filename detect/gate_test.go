@@ -434,9 +434,11 @@ func TestScoreTakesWhatWasInVainForQuiet(t *testing.T) {
 	require.Equal(t, 1, s.run(1)[gateWake], "somebody comes")
 }
 
-// seeSaw makes a stream of constant rate: what a picture takes too much the next
-// one gets less, and slice headers round the quantiser.
-func (s *stream) seeSaw() {
+// newSeeSaw drives a gate for a minute with a stream of constant rate, and returns
+// its sizes: what a picture takes too much the next one gets less, and slice headers
+// round the quantiser.
+func newSeeSaw(t *testing.T) (s *stream, usual func(n int) int) {
+	s = newStream(t, nil)
 	owed := 0
 	s.size = func(int) int {
 		want := s.r.IntN(1000)
@@ -445,16 +447,15 @@ func (s *stream) seeSaw() {
 		return got
 	}
 	s.qp = func(int) int8 { return int8(20 + s.r.IntN(4)) }
+	s.run(60)
+	return s, s.size
 }
 
 // Of what moves at a constant rate single pictures say little, and their sum more.
 func TestScoreSumsWhatRateControlEvensOut(t *testing.T) {
-	s := newStream(t, nil)
-	s.seeSaw()
-	s.run(60)
+	s, usual := newSeeSaw(t)
 	require.Equal(t, map[gateAction]int{gateQuiet: 60*25 - 30, gateCheck: 30}, s.run(60))
-	still := s.size
-	s.size = func(n int) int { return still(n) + 800 }
+	s.size = func(n int) int { return usual(n) + 800 }
 	s.run(0.6)
 	require.Equal(t, WakeScore, s.g.cause)
 }
@@ -508,10 +509,7 @@ func TestScoreForgivesWhatIsUsualOfAQuantiser(t *testing.T) {
 // After motion an encoder of constant rate saves what motion took. That is no new
 // quiet, above which its usual size would be motion.
 func TestScoreLetsRateControlPayBack(t *testing.T) {
-	s := newStream(t, nil)
-	s.seeSaw()
-	s.run(60)
-	usual := s.size
+	s, usual := newSeeSaw(t)
 	for range 3 {
 		s.size = func(n int) int { return usual(n) / 3 }
 		require.Zero(t, s.run(1)[gateWake], "it saves")
@@ -522,10 +520,7 @@ func TestScoreLetsRateControlPayBack(t *testing.T) {
 
 // What it saves after motion does not make the score blind to the next motion.
 func TestScoreDoesNotLearnFromPayingBack(t *testing.T) {
-	s := newStream(t, nil)
-	s.seeSaw()
-	s.run(60)
-	usual := s.size
+	s, usual := newSeeSaw(t)
 	for range 8 {
 		s.move, s.size = true, func(n int) int { return 2 * usual(n) }
 		require.Positive(t, s.run(3)[gateDecode])

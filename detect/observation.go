@@ -98,6 +98,11 @@ func (b Box) Union(o Box) Box {
 	return Box{x0, y0, max(b.X+b.W, o.X+o.W) - x0, max(b.Y+b.H, o.Y+o.H) - y0}
 }
 
+// Pad returns the box grown by x on its left and right and by y above and below.
+func (b Box) Pad(x, y float64) Box {
+	return Box{b.X - x, b.Y - y, b.W + 2*x, b.H + 2*y}
+}
+
 // IoU returns the intersection over union, 0..1.
 func (b Box) IoU(o Box) float64 {
 	i := b.Intersect(o).Area()

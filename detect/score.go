@@ -25,6 +25,7 @@ const (
 	scoreSteady   = 0.95 // share of quiet pictures that have one of two neighbouring quantisers at constant quality
 	scoreUnsteady = 0.90 // and below which it is over
 	scoreBlank    = 2    // floors below which a size tells nothing, where the quantiser stands still
+	summedBlank   = 4    // and for a sum
 	keySamples    = 8    // latest key units
 	keySteady     = 0.02 // by which the size of a key unit of an unchanged scene may differ, in log2, at constant quality
 	keyEven       = 0.08 // by which those of a changing scene do, at most; rate control makes 0.1 and more of noise alone
@@ -153,7 +154,7 @@ func (s *motionScore) add(h Header, at time.Time, moving bool) float64 {
 		return 0
 	}
 	moving = s.unsettled(at, moving)
-	bits := math.Log2((float64(h.Bytes) + s.blank()) * 8)
+	bits := math.Log2((float64(h.Bytes) + s.blank(scoreBlank)) * 8)
 	place, single := scorePlace(s.phase, scoreSingle, scoreSingle)
 	in := scoreInput{
 		kind: scoreKind(h), place: place, single: single, x: bits + s.k*s.quantiser(h.QP), alpha: s.alpha,
@@ -189,10 +190,10 @@ func (s *motionScore) unsettled(at time.Time, moving bool) bool {
 }
 
 // blank is what is added to the size of a picture: next to nothing is coded in those
-// that are smaller.
-func (s *motionScore) blank() float64 {
+// that are smaller. Where the quantiser stands still that is so many floors.
+func (s *motionScore) blank(floors float64) float64 {
 	if s.fixed {
-		return scoreBlank * s.floor
+		return floors * s.floor
 	}
 	return s.floor
 }
@@ -224,9 +225,9 @@ func (s *motionScore) addSize(qp int8, in scoreInput, bits, usual float64, known
 func (s *motionScore) addSum(h Header, in scoreInput) float64 {
 	sum := &s.sums[in.kind]
 	s.sum.least = summedFixed
-	bytes := float64(h.Bytes) + 4*s.floor // next to nothing is coded there
+	bytes := float64(h.Bytes) + s.blank(summedBlank)
 	if !s.fixed {
-		s.sum.least, bytes = summedSD, float64(h.Bytes)+s.floor
+		s.sum.least = summedSD
 		if sum.n >= scoreSingle {
 			bytes = min(bytes, scoreOutlier*sum.bytes)
 		}

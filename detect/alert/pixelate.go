@@ -34,7 +34,7 @@ func blurred(obs detect.Observation) []blur {
 	}
 	var out []blur
 	for _, d := range obs.Detections {
-		b := pad(d.Box, padding*d.Box.W, padding*d.Box.H)
+		b := d.Box.Pad(padding*d.Box.W, padding*d.Box.H)
 		switch {
 		case showsPeople(d.Class):
 			out = append(out, blur{box: b})
@@ -44,12 +44,12 @@ func blurred(obs detect.Observation) []blur {
 		}
 	}
 	for _, d := range obs.Masked {
-		out = append(out, blur{box: pad(d.Box, padding*d.Box.W, padding*d.Box.H)})
+		out = append(out, blur{box: d.Box.Pad(padding*d.Box.W, padding*d.Box.H)})
 	}
 	for _, m := range obs.Motion.Boxes {
 		if !isExplained(m, obs.Detections) {
 			if obs.FromMain {
-				m = pad(m, otherStream, otherStream)
+				m = m.Pad(otherStream, otherStream)
 			}
 			out = append(out, blur{box: m, wide: true})
 		}
@@ -63,12 +63,12 @@ func blurred(obs detect.Observation) []blur {
 func isExplained(m detect.Box, known []detect.Detection) bool {
 	for _, d := range known {
 		if showsPeople(d.Class) {
-			if m.Intersect(pad(d.Box, padding*d.Box.W, padding*d.Box.H)).Area() >= explained*m.Area() {
+			if m.Intersect(d.Box.Pad(padding*d.Box.W, padding*d.Box.H)).Area() >= explained*m.Area() {
 				return true
 			}
 			continue
 		}
-		if d.Score >= sureObject && m.Intersect(pad(d.Box, motionPad, motionPad)).Area() >= explained*m.Area() && m.Area() >= motionShare*d.Box.Area() {
+		if d.Score >= sureObject && m.Intersect(d.Box.Pad(motionPad, motionPad)).Area() >= explained*m.Area() && m.Area() >= motionShare*d.Box.Area() {
 			return true
 		}
 	}
@@ -83,10 +83,6 @@ func showsPeople(c detect.Class) bool {
 		return true
 	}
 	return false
-}
-
-func pad(b detect.Box, x, y float64) detect.Box {
-	return detect.Box{X: b.X - x, Y: b.Y - y, W: b.W + 2*x, H: b.H + 2*y}
 }
 
 // pixelate draws b's part of img in blocks of one colour, each the mean of what

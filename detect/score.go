@@ -118,11 +118,16 @@ func newMotionScore(codec ingest.Codec, cfg configs.Gate) *motionScore {
 
 // reset forgets what quiet pictures look like.
 func (s *motionScore) reset() {
+	s.forgetSizes()
+	s.qps, s.qpTotal, s.qpSeen, s.fixed, s.keys, s.alike = [100]uint16{}, 0, 0, false, 0, false
+}
+
+// forgetSizes forgets how large quiet pictures are.
+func (s *motionScore) forgetSizes() {
 	for _, l := range s.levels() {
 		l.reset()
 	}
 	s.qpOf = [100]qpSize{}
-	s.qps, s.qpTotal, s.qpSeen, s.fixed, s.keys, s.alike = [100]uint16{}, 0, 0, false, 0, false
 }
 
 // levels are the measures that this stream's codec has.
@@ -345,8 +350,7 @@ func (s *motionScore) learnFixed() {
 	}
 	if fixed := float64(most) >= share*float64(s.qpTotal); fixed != s.fixed {
 		s.fixed = fixed
-		s.both.reset() // pictures are measured otherwise
-		s.sum.reset()
+		s.forgetSizes() // they are measured otherwise
 	}
 }
 
